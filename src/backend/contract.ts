@@ -1,0 +1,84 @@
+// hot path: types only. What forward asks of a backend service.
+import type { Duplex } from 'node:stream';
+import type { ProxyError } from '../base/errors.ts';
+import type { HeaderList } from '../http/exchange.ts';
+
+export interface BackendTlsFacts {
+  readonly protocol: string;
+  readonly cipher: string;
+  readonly resumed: boolean;
+  /** How the certificate was judged: 'verified', 'allowlisted', 'public', 'unauthenticated', 'resumed' (judged when the session was made). */
+  readonly verdict: string;
+}
+
+export interface BackendConnectionFacts {
+  /** 'address:port' as dialled. */
+  readonly endpoint: string;
+  /** True when the connection had carried an exchange before. */
+  readonly reused: boolean;
+  readonly tls: BackendTlsFacts | null;
+}
+
+export interface Endpoint {
+  /** 'address:port' as configured, for logs. */
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface BackendRequest {
+  readonly method: string;
+  /** Origin-form path and query, byte for byte what was matched. */
+  readonly target: string;
+  readonly scheme: 'http' | 'https';
+  /** Sent as Host or :authority. */
+  readonly authority: string;
+  /** Complete and clean: no host, no hop-by-hop, no content-length (see contentLength). */
+  readonly headers: HeaderList;
+  /** 0: no body; -1: unknown length. */
+  readonly contentLength: number;
+  /** WebSocket upgrade over HTTP/1.1: `connection: upgrade` and `upgrade: websocket` are added by the backend side. */
+  readonly isWebSocket: boolean;
+}
+
+/** One attempt at one endpoint. Callbacks are synchronous; exactly one of onEnd, onUpgrade, onError ends it. */
+export interface BackendHandler {
+  /** A verified connection carries the request from now on; no request byte was sent before. */
+  onConnection(facts: BackendConnectionFacts): void;
+  /** The backend takes (more) request body. */
+  onBodyWanted(): void;
+  onInterim(status: number, headers: HeaderList): void;
+  /** The final response head; `headers` lower-cased, hop-by-hop fields still in it. */
+  onResponse(status: number, headers: HeaderList): void;
+  onData(chunk: Buffer): void;
+  onEnd(trailers: HeaderList): void;
+  /** 101 to a WebSocket request; bytes after the head are unshifted into `socket`. */
+  onUpgrade(status: number, headers: HeaderList, socket: Duplex): void;
+  onError(error: ProxyError): void;
+}
+
+export interface BackendCall {
+  /** False: stop until onBodyWanted. Only after the first onBodyWanted. */
+  writeBody(chunk: Buffer): boolean;
+  endBody(trailers: HeaderList | null): void;
+  pause(): void;
+  resume(): void;
+  /** Cancels it: HTTP/1 closes the connection, HTTP/2 sends RST_STREAM(CANCEL). onError is not called. */
+  abort(error: ProxyError): void;
+  /** True once any request byte may have reached the backend. */
+  readonly sent: boolean;
+}
+
+export type BackendProtocol = 'HTTP' | 'HTTPS' | 'HTTP2';
+
+export interface BackendService {
+  readonly name: string;
+  readonly protocol: BackendProtocol;
+  readonly timeoutMs: number;
+  readonly endpoints: readonly Endpoint[];
+  /** The next endpoint of the round robin that is not in `tried`, or null. */
+  pick(tried: readonly Endpoint[]): Endpoint | null;
+  send(endpoint: Endpoint, request: BackendRequest, handler: BackendHandler): BackendCall;
+  /** No new exchanges: idle connections close now, busy ones after their exchange. Resolves when none is left. */
+  retire(): Promise<void>;
+}

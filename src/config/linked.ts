@@ -1,0 +1,157 @@
+import type { Digest } from '../base/digest.ts';
+
+/**
+ * The configuration after validation: references resolved, defaults filled, files read, digests taken over all of it.
+ * Deep-frozen. Only src/config makes one; nobody downstream validates again.
+ */
+export interface LinkedConfiguration {
+  readonly digest: Digest;
+  readonly listeners: readonly LinkedListener[];
+  readonly backendServices: readonly LinkedBackendService[];
+  readonly certificates: readonly LinkedCertificate[];
+  readonly settings: SallyportSettings;
+  /** Every file that was read, absolute: what a reload watches. */
+  readonly files: readonly string[];
+  /** The configuration as the admin's /config shows it: private keys, passphrases and expanded variables never in it. */
+  readonly redacted: unknown;
+}
+
+/** One forwarding rule with the proxy behind it. */
+export interface LinkedListener {
+  readonly forwardingRule: string;
+  readonly address: string;
+  readonly port: number;
+  readonly proxy: LinkedHttpsProxy;
+}
+
+export interface LinkedHttpsProxy {
+  readonly name: string;
+  readonly digest: Digest;
+  /** 1..15, the first is the default. */
+  readonly certificates: readonly LinkedCertificate[];
+  /** null: no policy attached (COMPATIBLE with TLS 1.0). */
+  readonly sslPolicy: LinkedSslPolicy | null;
+  readonly urlMap: LinkedUrlMap;
+  readonly httpKeepAliveTimeoutSec: number;
+}
+
+export type SslProfile = 'COMPATIBLE' | 'MODERN' | 'RESTRICTED' | 'CUSTOM' | 'FIPS_202205';
+export type MinTlsVersion = 'TLS_1_0' | 'TLS_1_1' | 'TLS_1_2' | 'TLS_1_3';
+
+export interface LinkedSslPolicy {
+  readonly name: string;
+  readonly profile: SslProfile;
+  readonly minTlsVersion: MinTlsVersion;
+  readonly customFeatures: readonly string[];
+  readonly postQuantumKeyExchange: 'DEFAULT' | 'ENABLED' | 'DEFERRED';
+}
+
+/** A certificate with its key; pairs that do not match never get here. */
+export interface LinkedCertificate {
+  readonly name: string;
+  readonly collection: 'sslCertificates' | 'certificates';
+  /** 'server' for clients' connections, 'client' for backend mTLS (CLIENT_AUTH). */
+  readonly role: 'server' | 'client';
+  readonly digest: Digest;
+  readonly certificatePem: string;
+  /** Never logged, never in `redacted`. */
+  readonly privateKeyPem: string;
+  readonly keyType: 'RSA' | 'P-256' | 'P-384';
+  readonly keyBits: number;
+  readonly hostNames: readonly string[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly subject: string;
+  readonly serial: string;
+  readonly sha256: string;
+  /** Where it came from, for /certificates and metrics; null when inline. */
+  readonly file: string | null;
+  readonly fileModifiedMs: number | null;
+}
+
+export interface LinkedUrlMap {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly defaultService: string;
+  readonly hostRules: readonly { readonly hosts: readonly string[]; readonly pathMatcher: string }[];
+  readonly pathMatchers: readonly LinkedPathMatcher[];
+}
+
+export interface LinkedPathMatcher {
+  readonly name: string;
+  readonly defaultService: string;
+  /** `service`: name of a backend service. */
+  readonly pathRules: readonly { readonly paths: readonly string[]; readonly service: string }[];
+}
+
+export interface LinkedBackendService {
+  readonly name: string;
+  /** Over everything it references, file contents included: pools, sessions and verdicts are keyed by it. */
+  readonly digest: Digest;
+  readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2';
+  readonly timeoutSec: number;
+  readonly endpoints: readonly LinkedEndpoint[];
+  /** null for protocol HTTP. */
+  readonly tls: LinkedBackendTls | null;
+  /** Both null only when connections may be made without limit; defaults are set by src/config. */
+  readonly maxConnectionsPerEndpoint: number;
+  readonly maxPendingPerEndpoint: number;
+}
+
+export interface LinkedEndpoint {
+  /** An IP literal, or a DNS name (INTERNET_FQDN_PORT, or fqdn). */
+  readonly host: string;
+  readonly port: number;
+  readonly isFqdn: boolean;
+}
+
+export interface LinkedBackendTls {
+  /** Identity digest: trust, names, client certificate. Two services with equal digests could share sessions. */
+  readonly digest: Digest;
+  /** Sent as SNI; null sends none. */
+  readonly sni: string | null;
+  readonly dnsNames: readonly string[];
+  readonly uris: readonly string[];
+  /** null: unauthenticated (spec 10.11 and 10.12). */
+  readonly authentication: LinkedAuthentication | null;
+  readonly minTlsVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+}
+
+export interface LinkedAuthentication {
+  /** The backendAuthenticationConfig's name. */
+  readonly name: string;
+  readonly trustConfig: LinkedTrustConfig | null;
+  /** True only when usable: wellKnownRoots PUBLIC_ROOTS and an sni. */
+  readonly publicRoots: boolean;
+  readonly clientCertificate: LinkedCertificate | null;
+}
+
+export interface LinkedTrustConfig {
+  readonly name: string;
+  readonly digest: Digest;
+  /** DER. */
+  readonly anchors: readonly Uint8Array[];
+  readonly intermediates: readonly Uint8Array[];
+  readonly allowlist: readonly Uint8Array[];
+}
+
+/** `sallyport:`, every default filled in (design: configuration.md). */
+export interface SallyportSettings {
+  readonly admin: {
+    readonly address: string;
+    readonly port: number;
+    readonly hosts: readonly string[];
+    readonly dangerExposeDetails: boolean;
+  };
+  readonly workers: number | 'auto';
+  readonly drain: { readonly delaySec: number; readonly timeoutSec: number };
+  readonly accessLog: { readonly format: 'json'; readonly destination: string; readonly sampleRate: number };
+  readonly limits: {
+    readonly connections: number;
+    readonly connectionsPerAddress: number;
+    readonly unfinishedHandshakes: number;
+    readonly requestsPerConnection: number;
+    readonly concurrentStreams: number;
+  };
+  readonly dangerBackendMinTlsVersion: 'TLS_1_0' | 'TLS_1_1' | 'TLS_1_2' | 'TLS_1_3' | null;
+}
