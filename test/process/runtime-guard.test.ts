@@ -1,0 +1,45 @@
+import { describe, expect, test } from '@jest/globals';
+import { runtimeRefusals } from '#src/process/runtime-guard.ts';
+
+describe('runtimeRefusals()', () => {
+  test('lets the pinned runtime go', () => {
+    expect(runtimeRefusals({ NODE_OPTIONS: '--max-old-space-size=400' }, ['--disable-sigusr1'], '26.10.0')).toEqual([]);
+  });
+
+  test('refuses an older Node and says how to start', () => {
+    expect(runtimeRefusals({}, [], '20.20.2')).toEqual([
+      'Cannot run on Node 20.20.2: expected 26 or newer; start it with `sallyport` or `npm run sallyport`',
+    ]);
+  });
+
+  test.each([
+    '--inspect',
+    '--inspect-brk=0.0.0.0:9229',
+    '--tls-keylog=/tmp/keys',
+    '--trace-tls',
+    '--insecure-http-parser',
+    '--report-on-signal',
+    '--heapsnapshot-signal=SIGUSR2',
+    '--openssl-legacy-provider',
+    '--openssl-config=x',
+    '--require',
+    '-r',
+    '--import=./x.mjs',
+    '--experimental-loader=x',
+    '--force-fips',
+  ])('refuses %s from NODE_OPTIONS and from the command line', (option) => {
+    const named = option.split('=')[0] as string;
+    expect(runtimeRefusals({ NODE_OPTIONS: `--no-warnings ${option}` }, [], '26.10.0')[0]).toContain(`'${named}'`);
+    expect(runtimeRefusals({}, [option], '26.10.0')[0]).toContain(`'${named}'`);
+  });
+
+  test('does not repeat the value of an option, which may be a secret path', () => {
+    expect(runtimeRefusals({ NODE_OPTIONS: '--tls-keylog=/secret/path' }, [], '26.10.0').join()).not.toContain(
+      '/secret',
+    );
+  });
+
+  test('refuses NODE_DEBUG, which prints request heads', () => {
+    expect(runtimeRefusals({ NODE_DEBUG: 'tls,http' }, [], '26.10.0')[0]).toContain('NODE_DEBUG');
+  });
+});
