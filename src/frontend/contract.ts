@@ -1,6 +1,7 @@
 import type { SecureContextOptions } from 'node:tls';
-import type { ErrorCode, ProxyError } from '../base/errors.ts';
+import type { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
+import type { HandshakeFailure } from '../telemetry/handshake-failure.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 
 /** What the snapshot hands the frontend for one target proxy; built whole before the first connection sees it. */
@@ -33,23 +34,4 @@ export interface FrontendEvents {
   onBadRequest(connection: ConnectionFacts, error: ProxyError): void;
 }
 
-export interface HandshakeFailure {
-  readonly connectionId: string;
-  readonly targetProxy: string;
-  readonly forwardingRule: string;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly reason: string;
-  readonly side: 'client' | 'proxy' | 'network';
-  /** client_cert_* where a client certificate was the reason. */
-  readonly statusDetails: ErrorCode | null;
-  readonly detail: string;
-  readonly sni: string | null;
-  readonly ja3: string | null;
-  readonly ja4: string | null;
-  readonly offeredVersions: readonly string[];
-  readonly offeredCiphers: readonly string[];
-  readonly offeredGroups: readonly string[];
-  readonly alpn: readonly string[];
-  readonly durationMs: number;
-}
+export type { HandshakeFailure };

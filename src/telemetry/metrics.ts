@@ -1,0 +1,41 @@
+import { Registry } from 'prom-client';
+import { BackendMetrics } from './backend-metrics.ts';
+import { CertificateMetrics } from './certificate-metrics.ts';
+import { HandshakeMetrics } from './handshake-metrics.ts';
+import { countDroppedLines, ProcessMetrics } from './process-metrics.ts';
+import { RequestMetrics } from './request-metrics.ts';
+
+/**
+ * All instruments in one registry; their names and labels are the outer interface. A label is never a raw SNI, path or
+ * address (strangers choose those).
+ */
+export class Metrics {
+  readonly requests: RequestMetrics;
+  readonly handshakes: HandshakeMetrics;
+  readonly backends: BackendMetrics;
+  readonly certificates: CertificateMetrics;
+  readonly process: ProcessMetrics;
+  readonly #registry = new Registry();
+
+  constructor(version: string) {
+    this.requests = new RequestMetrics(this.#registry);
+    this.certificates = new CertificateMetrics(this.#registry);
+    this.handshakes = new HandshakeMetrics(this.#registry, this.certificates);
+    this.backends = new BackendMetrics(this.#registry);
+    this.process = new ProcessMetrics(this.#registry, version);
+  }
+
+  /** Counts what these writers drop; call once. */
+  watchWriters(writers: readonly { readonly droppedLines: number }[]): void {
+    countDroppedLines(this.#registry, () => writers);
+  }
+
+  /** The Prometheus text format. */
+  exposition(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+}
