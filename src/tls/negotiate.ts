@@ -1,0 +1,232 @@
+// hot path: a model of what OpenSSL 3.5 will choose, run for every hello. Held to the real thing by test/tls/negotiate.test.ts.
+import type { CertificateEntry, KeyType } from './certificate-entry.ts';
+import type { CipherSuite } from './cipher-suites.ts';
+import type { ClientHello } from './client-hello.ts';
+import type { NamedGroup } from './named-groups.ts';
+import type { SignatureScheme } from './signature-schemes.ts';
+import type { EffectivePolicy } from './ssl-policy.ts';
+import { TLS_VERSIONS, type TlsVersion, VERSION_CODE, versionName } from './tls-version.ts';
+
+export type Negotiation = Negotiated | NotNegotiated;
+
+export interface Negotiated {
+  readonly ok: true;
+  readonly version: TlsVersion;
+  readonly suite: CipherSuite;
+  /** null: key exchange by RSA. */
+  readonly group: NamedGroup | null;
+  /** null below TLS 1.2, where the hello has no say. */
+  readonly scheme: SignatureScheme | null;
+  /** TLS 1.3: the client sent no key share for the group and is asked for one. */
+  readonly helloRetryRequest: boolean;
+}
+
+export interface NotNegotiated {
+  readonly ok: false;
+  readonly reason: NegotiationFailure;
+  readonly detail: string;
+}
+
+export type NegotiationFailure =
+  | 'unsupported_version'
+  | 'no_shared_cipher'
+  | 'no_shared_group'
+  | 'no_shared_signature_algorithm'
+  | 'certificate_key_type_mismatch';
+
+/** What a full handshake of this hello ends in at an engine with this policy and certificate. */
+export function negotiate(
+  hello: ClientHello,
+  policy: EffectivePolicy,
+  certificate: Pick<CertificateEntry, 'keyType'>,
+): Negotiation {
+  const version = negotiatedVersion(hello, policy);
+  if (version === null) return failure('unsupported_version', versionDetail(hello, policy));
+  if (hello.fallbackScsv && version !== policy.maxVersion) {
+    // RFC 7507 §3; OpenSSL: inappropriate fallback
+    return failure('unsupported_version', `TLS_FALLBACK_SCSV with ${version}, while ${policy.maxVersion} is allowed`);
+  }
+  if (version === 'TLSv1.3') return negotiateTls13(hello, policy, certificate.keyType);
+  return negotiateTls12(hello, policy, certificate.keyType, version);
+}
+
+/** The newest version that both know (RFC 8446 §4.2.1); independent of the certificate. null: none. */
+export function negotiatedVersion(hello: ClientHello, policy: EffectivePolicy): TlsVersion | null {
+  const offered = hello.supportedVersions;
+  const lowest = TLS_VERSIONS.indexOf(policy.minVersion);
+  for (let i = TLS_VERSIONS.indexOf(policy.maxVersion); i >= lowest; i--) {
+    const version = TLS_VERSIONS[i]!;
+    const code = VERSION_CODE[version];
+    if (offered === null ? version !== 'TLSv1.3' && code <= hello.legacyVersion : offered.includes(code))
+      return version;
+  }
+  return null;
+}
+
+function negotiateTls13(hello: ClientHello, policy: EffectivePolicy, keyType: KeyType): Negotiation {
+  const suite = firstSuite(policy.tls13Suites, hello, null, null);
+  if (suite === null) return failure('no_shared_cipher', 'no TLS 1.3 suite in common');
+  const scheme = schemeForTls13(hello, policy, keyType);
+  const group = groupForTls13(hello, policy);
+  if (group === null) return failure('no_shared_group', 'no key-exchange group in common');
+  if (scheme === null) return noScheme(hello, policy, keyType);
+  const helloRetryRequest = hello.keyShares === null || !hello.keyShares.includes(group.code);
+  return { ok: true, version: 'TLSv1.3', suite, group, scheme, helloRetryRequest };
+}
+
+function negotiateTls12(
+  hello: ClientHello,
+  policy: EffectivePolicy,
+  keyType: KeyType,
+  version: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2',
+): Negotiation {
+  const family = keyType === 'RSA' ? 'RSA' : 'ECDSA';
+  const scheme = version === 'TLSv1.2' ? schemeForTls12(hello, policy, family) : null;
+  const group = groupForTls12(hello, policy);
+  const exchange = group === null ? 'RSA' : null;
+  const certificateFits = fitsCurve(hello, keyType) && (scheme !== null || version !== 'TLSv1.2');
+  const suite = certificateFits ? firstSuite(suitesFor(policy, family, version), hello, exchange, version) : null;
+  if (suite !== null) {
+    const used = suite.keyExchange === 'ECDHE' ? group : null;
+    return { ok: true, version, suite, group: used, scheme, helloRetryRequest: false };
+  }
+  return whyNotTls12(hello, policy, keyType, version, scheme, group);
+}
+
+/** The most telling reason, in the order in which one would look for it. */
+function whyNotTls12(
+  hello: ClientHello,
+  policy: EffectivePolicy,
+  keyType: KeyType,
+  version: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2',
+  scheme: SignatureScheme | null,
+  group: NamedGroup | null,
+): NotNegotiated {
+  const family = keyType === 'RSA' ? 'RSA' : 'ECDSA';
+  if (firstSuite(policy.suites, hello, null, version) === null) {
+    return failure('no_shared_cipher', `no ${version} suite in common`);
+  }
+  if (firstSuite(suitesFor(policy, family, version), hello, null, version) === null) {
+    return failure('certificate_key_type_mismatch', `no ${version} suite in common for the ${keyType} certificate`);
+  }
+  if (version === 'TLSv1.2' && scheme === null) return noScheme(hello, policy, keyType);
+  if (!fitsCurve(hello, keyType)) {
+    return failure('certificate_key_type_mismatch', `supported_groups lacks the curve of the ${keyType} certificate`);
+  }
+  if (group === null) return failure('no_shared_group', 'no key-exchange group in common');
+  return failure('no_shared_cipher', `no usable ${version} suite in common`);
+}
+
+function noScheme(hello: ClientHello, policy: EffectivePolicy, keyType: KeyType): NotNegotiated {
+  const offered = hello.signatureAlgorithms;
+  if (offered === null) return failure('no_shared_signature_algorithm', 'the hello has no signature_algorithms');
+  const family = keyType === 'RSA' ? 'RSA' : 'ECDSA';
+  let any = false;
+  for (let i = 0; i < policy.signatureSchemes.length; i++) {
+    const scheme = policy.signatureSchemes[i]!;
+    if (!offered.includes(scheme.code)) continue;
+    any = true;
+    if (scheme.family === family) {
+      return failure(
+        'no_shared_signature_algorithm',
+        `no signature algorithm in common fits the ${keyType} certificate`,
+      );
+    }
+  }
+  if (any)
+    return failure('certificate_key_type_mismatch', `no signature algorithm in common for the ${keyType} certificate`);
+  return failure('no_shared_signature_algorithm', 'no signature algorithm in common');
+}
+
+function schemeForTls13(hello: ClientHello, policy: EffectivePolicy, keyType: KeyType): SignatureScheme | null {
+  const offered = hello.signatureAlgorithms;
+  if (offered === null) return null; // RFC 8446 §4.2.3: required where a certificate is
+  for (let i = 0; i < policy.signatureSchemes.length; i++) {
+    const scheme = policy.signatureSchemes[i]!;
+    if (scheme.pkcs1) continue; // RFC 8446 §4.2.3: PKCS #1 only inside certificates
+    const fits = keyType === 'RSA' ? scheme.family === 'RSA' : scheme.tls13Curve === keyType;
+    if (fits && offered.includes(scheme.code)) return scheme;
+  }
+  return null;
+}
+
+/** Without the extension TLS 1.2 means SHA-1 (RFC 5246 §7.4.1.4.1), which no policy signs with. */
+function schemeForTls12(hello: ClientHello, policy: EffectivePolicy, family: 'RSA' | 'ECDSA'): SignatureScheme | null {
+  const offered = hello.signatureAlgorithms;
+  if (offered === null) return null;
+  for (let i = 0; i < policy.signatureSchemes.length; i++) {
+    const scheme = policy.signatureSchemes[i]!;
+    if (scheme.family === family && offered.includes(scheme.code)) return scheme;
+  }
+  return null;
+}
+
+/** Within a tuple a group that a share came for wins; X25519MLKEM768 is a tuple of its own (context-options.ts). */
+function groupForTls13(hello: ClientHello, policy: EffectivePolicy): NamedGroup | null {
+  const offered = hello.groups;
+  if (offered === null) return null;
+  let first: NamedGroup | null = null;
+  for (let i = 0; i < policy.groups.length; i++) {
+    const group = policy.groups[i]!;
+    if (!offered.includes(group.code)) continue;
+    if (hello.keyShares?.includes(group.code) || group.tls13Only) return group;
+    first ??= group;
+  }
+  return first;
+}
+
+function groupForTls12(hello: ClientHello, policy: EffectivePolicy): NamedGroup | null {
+  for (let i = 0; i < policy.groups.length; i++) {
+    const group = policy.groups[i]!;
+    if (!group.tls13Only && hello.groups?.includes(group.code)) return group;
+  }
+  return null;
+}
+
+function fitsCurve(hello: ClientHello, keyType: KeyType): boolean {
+  if (keyType === 'RSA' || hello.groups === null) return true;
+  return hello.groups.includes(keyType === 'P-256' ? 0x0017 : 0x0018);
+}
+
+function suitesFor(policy: EffectivePolicy, family: 'RSA' | 'ECDSA', version: TlsVersion): readonly CipherSuite[] {
+  return policy.suites.filter(
+    (s) => s.authentication === family && (version === 'TLSv1.2' || s.minVersion === 'TLSv1'),
+  );
+}
+
+/** Server preference, except that a client whose first suite is ChaCha20 gets ChaCha20 (SSL_OP_PRIORITIZE_CHACHA). */
+function firstSuite(
+  suites: readonly CipherSuite[],
+  hello: ClientHello,
+  onlyExchange: 'RSA' | null,
+  version: TlsVersion | null,
+): CipherSuite | null {
+  const chachaFirst = prefersChacha(hello);
+  let first: CipherSuite | null = null;
+  for (let i = 0; i < suites.length; i++) {
+    const suite = suites[i]!;
+    if (onlyExchange !== null && suite.keyExchange !== onlyExchange) continue;
+    if (version !== null && version !== 'TLSv1.2' && suite.minVersion !== 'TLSv1') continue;
+    if (!hello.cipherSuites.includes(suite.code)) continue;
+    if (!chachaFirst || suite.encryption === 'CHACHA20_POLY1305') return suite;
+    first ??= suite;
+  }
+  return first;
+}
+
+function prefersChacha(hello: ClientHello): boolean {
+  const first = hello.cipherSuites[0];
+  return first !== undefined && (first === 0x1303 || first >> 8 === 0xcc);
+}
+
+function versionDetail(hello: ClientHello, policy: EffectivePolicy): string {
+  const newest =
+    hello.supportedVersions === null
+      ? versionName(hello.legacyVersion)
+      : hello.supportedVersions.slice(0, 8).map(versionName).join(' ');
+  return `the client offers ${newest === '' ? 'no version' : newest}, the policy allows ${policy.minVersion} to ${policy.maxVersion}`;
+}
+
+function failure(reason: NegotiationFailure, detail: string): NotNegotiated {
+  return { ok: false, reason, detail };
+}
