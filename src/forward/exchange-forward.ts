@@ -1,0 +1,456 @@
+// hot path: one object per exchange, its callbacks per chunk.
+/**
+ * Owns one exchange from its head to its record, and with that every teardown. Events × states; "—": cannot come, by contract.
+ *
+ *   event \ state       HEAD     WAITING             SENDING                RELAYING                   FINISHING        TUNNEL
+ *   ──────────────────  ───────  ──────────────────  ─────────────────────  ─────────────────────────  ───────────────  ──────────────
+ *   client aborts       record   cancel call         cancel call            cancel call                record           close both
+ *   client body         —        held for next try   to backend             to backend, unless the     dropped by the   —
+ *                                                                           answer was an error        exchange
+ *   backend connects    —        → SENDING, answer   —                      —                          —                —
+ *                                100-continue
+ *   interim response    —        —                   passed on, 16 at most  —                          —                —
+ *   final head          —        —                   → RELAYING             —                          —                —
+ *   backend ends        —        —                   502                    → FINISHING if complete,   —                ends that half
+ *                                                                           else abort
+ *   backend ends, body  —        —                   —                      → FINISHING, then the      —                —
+ *   still coming                                                            rest is discarded
+ *   backend fails       —        next try or 502     next try or 502        abort                      —                close both
+ *   backend upgrades    —        —                   → TUNNEL               —                          —                —
+ *   deadline            —        504                 504                    abort both                 abort client     idle: close both
+ *   drain, retirement   none of them ends an exchange: the frontend closes the connection after it, the service after its call
+ *   response sent       —        —                   —                      —                          record           —
+ *
+ * HEAD: not yet sent anywhere. WAITING: an attempt has no connection yet. SENDING: it has, no final response head yet.
+ * RELAYING: the client has the head. FINISHING: the whole response was handed to the exchange. DONE: recorded; nothing counts any more.
+ */
+import type { Duplex } from 'node:stream';
+import type {
+  BackendCall,
+  BackendConnectionFacts,
+  BackendHandler,
+  BackendRequest,
+  BackendService,
+  Endpoint,
+} from '../backend/contract.ts';
+import { asProxyError, type ErrorCode, ProxyError } from '../base/errors.ts';
+import type { Exchange, ExchangeHandler, HeaderList } from '../http/exchange.ts';
+import { clientResponseHeaders, responseContentLength } from '../http/forwarding-headers.ts';
+import { forwardableTrailers } from '../http/hop-by-hop.ts';
+import { removeDotSegments } from '../http/normalize-path.ts';
+import { cloudTraceContext, traceIdOf } from '../http/trace-context.ts';
+import type { Route } from '../routing/match.ts';
+import { authorityOf, backendRequest } from './backend-request.ts';
+import { Expiring } from './deadline-queue.ts';
+import type { ForwarderContext } from './forwarder.ts';
+import { judgeHead } from './judge-head.ts';
+import { afterResponseBytes, backendTlsRecord, clientError, proxyStatusOf, tunnelError } from './outcome.ts';
+import { REDIRECT_STATUS, respondError, respondRedirect } from './respond-error.ts';
+import { CONNECT_RETRY_WINDOW_MS, decideRetry } from './retry.ts';
+import { Tunnel, type TunnelEnd } from './tunnel.ts';
+import { Upload } from './upload.ts';
+
+export class ExchangeForward extends Expiring implements ExchangeHandler, BackendHandler {
+  private readonly context: ForwarderContext;
+  private readonly exchange: Exchange;
+  private state: State = HEAD;
+
+  private route: Route<BackendService> | null = null;
+  private request: BackendRequest | null = null;
+  private trace: string | null = null;
+
+  private endpoint: Endpoint | null = null;
+  private tried: Endpoint[] = NONE_TRIED;
+  private attempts = 0;
+  private firstAttemptAtMs = 0;
+  private resetRetried = false;
+  /** Null inside send() and between attempts. */
+  private call: BackendCall | null = null;
+  private connection: BackendConnectionFacts | null = null;
+  /** What the backend said before send() had returned its call. */
+  private failedInSend: ProxyError | null = null;
+  private wantedInSend = false;
+
+  /** Null when the request has no body, or is not routed yet. */
+  private upload: Upload | null = null;
+
+  private interims = 0;
+  private status = 0;
+  private statusDetails = 'response_sent_by_backend';
+  private responseHasBody = true;
+  private responseLength = -1;
+  private received = 0;
+  /** Why the exchange failed; null while it has not, whatever its attempts did. */
+  private error: ProxyError | null = null;
+  private tunnel: Tunnel | null = null;
+
+  private sentAtMs = 0;
+  private answeredAtMs = 0;
+
+  constructor(context: ForwarderContext, exchange: Exchange) {
+    super();
+    this.context = context;
+    this.exchange = exchange;
+  }
+
+  /** The phases: head → route → pick → send; relay and finish follow from the callbacks. */
+  begin(): void {
+    this.context.lease?.take();
+    this.context.recorder.started(this.exchange);
+    try {
+      this.exchange.attach(this);
+      const verdict = judgeHead(this.exchange);
+      if (verdict === 'redirect') {
+        this.redirect();
+      } else if (verdict !== null) {
+        this.fail(verdict);
+      } else {
+        this.routeRequest();
+        this.attempt(null);
+      }
+    } catch (thrown) {
+      this.failOnDefect(thrown);
+    }
+  }
+
+  // ── head, route, pick, send ──
+
+  private redirect(): void {
+    const { connection, target } = this.exchange;
+    const scheme = connection.tls === null ? 'http' : 'https';
+    this.state = FINISHING;
+    this.status = REDIRECT_STATUS;
+    this.statusDetails = 'direct_response';
+    respondRedirect(this.exchange, `${scheme}://${authorityOf(this.exchange)}${removeDotSegments(target)}`);
+    this.discardRest();
+  }
+
+  private routeRequest(): void {
+    const { exchange } = this;
+    const authority = authorityOf(exchange);
+    this.route = this.context.urlMap.match(authority, exchange.target);
+    const { service } = this.route;
+    const traceContext = cloudTraceContext(exchange.headers);
+    this.trace = traceIdOf(traceContext);
+    this.request = backendRequest(exchange, service, authority, traceContext);
+    if (exchange.contentLength !== 0)
+      this.upload = new Upload(exchange, service.protocol === 'HTTP2' ? 'http2' : 'http1');
+  }
+
+  private attempt(lastFailure: ProxyError | null): void {
+    const service = this.route!.service;
+    const endpoint = service.pick(this.tried);
+    if (endpoint !== null) this.sendTo(service, endpoint);
+    else this.fail(lastFailure ?? new ProxyError('failed_to_pick_backend', { phase: 'pick', detail: service.name }));
+  }
+
+  private sendTo(service: BackendService, endpoint: Endpoint): void {
+    this.state = WAITING;
+    this.endpoint = endpoint;
+    this.attempts++;
+    this.connection = null;
+    this.failedInSend = null;
+    this.wantedInSend = false;
+    const waitMs = Math.max(service.timeoutMs, CONNECT_RETRY_WINDOW_MS);
+    this.context.deadlines.of(waitMs).add(this);
+    if (this.attempts === 1) this.firstAttemptAtMs = this.expiresAtMs - waitMs; // the queue has just read the clock
+    const call = service.send(endpoint, this.request!, this);
+    if (this.failedInSend !== null) {
+      this.retryOrFail(this.failedInSend, call.sent);
+    } else if (this.state >= FINISHING) {
+      call.abort(this.error ?? new ProxyError('internal_error', { phase: 'send', detail: 'ended inside send()' }));
+    } else {
+      this.call = call;
+      if (this.wantedInSend) this.upload?.onWanted(call);
+    }
+  }
+
+  private retryOrFail(error: ProxyError, sent: boolean): void {
+    const decision = decideRetry({
+      error,
+      method: this.exchange.method,
+      reused: this.connection?.reused ?? false,
+      sent,
+      bodyTaken: this.upload?.taken ?? false,
+      answered: this.interims > 0,
+      resetRetried: this.resetRetried,
+      elapsedMs: this.context.clock.monotonicMs() - this.firstAttemptAtMs,
+    });
+    if (decision === 'no') {
+      this.fail(error);
+      return;
+    }
+    const last = this.endpoint!;
+    if (this.tried === NONE_TRIED) this.tried = [last];
+    else this.tried.push(last);
+    this.upload?.pause();
+    if (decision === 'next-endpoint') {
+      this.attempt(error);
+      return;
+    }
+    this.resetRetried = true;
+    const service = this.route!.service;
+    this.sendTo(service, service.pick(this.tried) ?? last);
+  }
+
+  // ── the backend's side ──
+
+  onConnection(facts: BackendConnectionFacts): void {
+    if (this.state !== WAITING) return;
+    this.state = SENDING;
+    this.connection = facts;
+    const { timeoutMs } = this.route!.service;
+    this.context.deadlines.of(timeoutMs).add(this);
+    this.sentAtMs = this.expiresAtMs - timeoutMs;
+    if (this.exchange.expectsContinue) this.exchange.sendContinue();
+  }
+
+  onBodyWanted(): void {
+    if (this.call === null) this.wantedInSend = true;
+    else this.upload?.onWanted(this.call);
+  }
+
+  onInterim(status: number, headers: HeaderList): void {
+    if (this.state !== SENDING) return;
+    this.interims++;
+    if (status < 102 || this.interims > MAX_INTERIMS) {
+      const detail = status < 102 ? `an unasked ${status}` : `more than ${MAX_INTERIMS} interim responses`;
+      this.breakOff('backend_interim_response_not_supported', detail);
+      return;
+    }
+    const forwarded = clientResponseHeaders(headers, status);
+    if (forwarded === null) this.breakOff('backend_response_corrupted', `a field of the ${status}`);
+    else this.exchange.interim(status, forwarded);
+  }
+
+  onResponse(status: number, headers: HeaderList): void {
+    if (this.state !== SENDING) return;
+    const length = responseContentLength(headers);
+    const forwarded = clientResponseHeaders(headers, status);
+    if (status < 200) {
+      this.breakOff('backend_interim_response_not_supported', `an unasked ${status}`);
+    } else if (length === -2 || forwarded === null) {
+      this.breakOff('backend_response_corrupted', length === -2 ? 'Content-Length' : 'a field of the response head');
+    } else {
+      this.startResponse(status, forwarded, length);
+    }
+  }
+
+  private startResponse(status: number, headers: HeaderList, length: number): void {
+    const { exchange, upload } = this;
+    this.state = RELAYING;
+    this.status = status;
+    this.responseLength = length;
+    this.responseHasBody = exchange.method !== 'HEAD' && status !== 204 && status !== 304;
+    if (exchange.isWebSocket) this.statusDetails = 'websocket_handshake_failed';
+    if (upload !== null && !upload.ended && status >= 300) {
+      upload.stop(); // spec 10.22: an early 2xx lets the upload go on
+      this.statusDetails = 'aborted_request_due_to_backend_early_response';
+    }
+    try {
+      exchange.respond(status, headers, this.responseHasBody);
+    } catch (thrown) {
+      this.failOnDefect(thrown);
+    }
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.state !== RELAYING) return;
+    this.received += chunk.length;
+    if (!this.responseHasBody || (this.responseLength !== -1 && this.received > this.responseLength)) {
+      this.breakOff('backend_response_corrupted', 'more body bytes than the response head allows');
+    } else if (!this.exchange.write(chunk)) {
+      this.call?.pause();
+    }
+  }
+
+  onEnd(trailers: HeaderList): void {
+    if (this.state !== RELAYING && this.state !== SENDING) return;
+    this.call = null;
+    this.answeredAtMs = this.context.clock.monotonicMs();
+    if (this.state === SENDING) {
+      this.fail(new ProxyError('backend_connection_closed_before_data_sent_to_client', { phase: 'send' }));
+    } else if (this.responseHasBody && this.responseLength !== -1 && this.received !== this.responseLength) {
+      const detail = `${this.received} of ${this.responseLength} body bytes`;
+      this.fail(new ProxyError('backend_connection_closed_after_partial_response_sent', { phase: 'relay', detail }));
+    } else {
+      this.state = FINISHING;
+      this.exchange.end(this.responseHasBody ? forwardableTrailers(trailers) : null);
+      this.discardRest();
+    }
+  }
+
+  onUpgrade(_status: number, headers: HeaderList, socket: Duplex): void {
+    const forwarded = clientResponseHeaders(headers, 101);
+    if (this.state !== SENDING || forwarded === null) {
+      socket.destroy();
+      if (this.state === SENDING) this.breakOff('websocket_handshake_failed', 'a field of the 101');
+      return;
+    }
+    this.call = null;
+    this.cancelDeadline();
+    this.status = 101;
+    this.statusDetails = 'websocket_closed';
+    this.state = TUNNEL;
+    try {
+      const client = this.exchange.switchProtocols(forwarded);
+      const { timeoutMs } = this.route!.service;
+      this.tunnel = new Tunnel(client, socket, timeoutMs, this.context.clock, (end) => this.onTunnelClosed(end));
+    } catch (thrown) {
+      socket.destroy();
+      this.failOnDefect(thrown);
+    }
+  }
+
+  onError(error: ProxyError): void {
+    if (this.state >= FINISHING) return;
+    const { call } = this;
+    this.call = null;
+    if (this.state === RELAYING) this.fail(error);
+    else if (call === null) this.failedInSend = error;
+    else this.retryOrFail(error, call.sent);
+  }
+
+  // ── the client's side ──
+
+  onBodyData(chunk: Buffer): void {
+    this.upload?.onData(this.call, chunk);
+  }
+
+  onBodyEnd(trailers: HeaderList): void {
+    this.upload?.onEnd(this.call, trailers);
+  }
+
+  onDrain(): void {
+    this.call?.resume();
+  }
+
+  onAbort(error: ProxyError): void {
+    if (this.state === DONE) return;
+    this.error = clientError(error, this.exchange.responded);
+    this.call?.abort(this.error);
+    this.call = null;
+    if (this.tunnel === null) this.finish();
+    else this.tunnel.abort();
+  }
+
+  onFinish(): void {
+    if (this.tunnel === null) this.finish();
+  }
+
+  // ── deadline, failure, finish ──
+
+  override onExpired(): void {
+    if (this.state === FINISHING) {
+      this.fail(
+        new ProxyError('client_timed_out', { phase: 'finish', detail: 'the client does not take the response' }),
+      );
+    } else {
+      this.breakOff('backend_timeout', this.state === WAITING ? 'no connection became free' : 'timeoutSec');
+    }
+  }
+
+  private onTunnelClosed(end: TunnelEnd): void {
+    this.error ??= tunnelError(end);
+    this.finish();
+  }
+
+  /** Cancels the attempt, then fails. */
+  private breakOff(code: ErrorCode, detail: string): void {
+    const error = new ProxyError(code, { phase: this.state === RELAYING ? 'relay' : 'send', detail });
+    this.call?.abort(error);
+    this.call = null;
+    this.fail(error);
+  }
+
+  private failOnDefect(thrown: unknown): void {
+    const error = asProxyError(thrown, 'internal_error');
+    this.call?.abort(error);
+    this.call = null;
+    this.fail(error);
+  }
+
+  /** Answers with the error while nothing is out; otherwise cuts the client off, so that it cannot take a part for the whole. */
+  private fail(error: ProxyError): void {
+    if (this.state === DONE) return;
+    this.call = null;
+    if (this.sentAtMs > 0 && this.answeredAtMs === 0) this.answeredAtMs = this.context.clock.monotonicMs();
+    if (this.exchange.responded) {
+      this.abortClient(afterResponseBytes(error));
+      return;
+    }
+    this.error = error;
+    this.state = FINISHING;
+    this.status = error.spec.status;
+    try {
+      respondError(this.exchange, error);
+    } catch (thrown) {
+      this.abortClient(asProxyError(thrown, 'internal_error'));
+      return;
+    }
+    if (this.exchange.responded) this.discardRest();
+    else this.finish();
+  }
+
+  private abortClient(error: ProxyError): void {
+    this.error = error;
+    this.exchange.abort(error);
+    this.finish();
+  }
+
+  private discardRest(): void {
+    if (this.state === DONE || this.exchange.contentLength === 0 || this.upload?.ended) return;
+    this.upload?.stop();
+    this.exchange.discardBody();
+  }
+
+  private finish(): void {
+    if (this.state === DONE) return;
+    this.state = DONE;
+    this.cancelDeadline();
+    this.upload?.stop();
+    const { context, exchange, error, route, connection, tunnel } = this;
+    const nowMs = context.clock.monotonicMs();
+    context.recorder.finished({
+      exchange,
+      status: exchange.responded ? this.status : (error?.spec.status ?? 0),
+      statusDetails: error === null ? this.statusDetails : error.spec.statusDetails,
+      proxyStatus: proxyStatusOf(error),
+      error,
+      urlMap: context.urlMap.name,
+      hostRule: route === null ? null : route.hostRule,
+      pathRule: route === null ? null : route.pathRule,
+      backendService: route === null ? null : route.service.name,
+      backend: connection !== null ? connection.endpoint : this.endpoint !== null ? this.endpoint.name : null,
+      attempts: this.attempts,
+      backendTls: backendTlsRecord(connection === null ? null : connection.tls, error),
+      trace: this.trace,
+      requestBytes: exchange.requestBytes + (tunnel === null ? 0 : tunnel.clientBytes),
+      responseBytes: exchange.responseBytes + (tunnel === null ? 0 : tunnel.backendBytes),
+      latencyMs: nowMs - exchange.startedAtMs,
+      backendLatencyMs: this.sentAtMs === 0 ? null : (this.answeredAtMs || nowMs) - this.sentAtMs,
+      droppedTrailers: this.upload === null ? 0 : this.upload.droppedTrailers,
+    });
+    context.lease?.release();
+  }
+}
+
+type State =
+  | typeof HEAD
+  | typeof WAITING
+  | typeof SENDING
+  | typeof RELAYING
+  | typeof FINISHING
+  | typeof TUNNEL
+  | typeof DONE;
+/** In this order: from FINISHING on, the backend has nothing more to say. */
+const HEAD = 0;
+const WAITING = 1;
+const SENDING = 2;
+const RELAYING = 3;
+const FINISHING = 4;
+const TUNNEL = 5;
+const DONE = 6;
+
+const NONE_TRIED: Endpoint[] = []; // never written to
+const MAX_INTERIMS = 16; // security rule 32: endless 103s would put off every timeout that a response head ends

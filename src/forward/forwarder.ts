@@ -1,0 +1,43 @@
+// hot path: one call per exchange.
+
+import type { BackendService } from '../backend/contract.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
+import type { Lease } from '../base/lease.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { ExchangeRecorder } from '../http/exchange-record.ts';
+import type { UrlMatcher } from '../routing/match.ts';
+import { DeadlineQueues } from './deadline-queue.ts';
+import { ExchangeForward } from './exchange-forward.ts';
+
+export interface ForwarderOptions {
+  readonly urlMap: UrlMatcher<BackendService>;
+  readonly recorder: ExchangeRecorder;
+  /** Held from the first to the last moment of each exchange, so that what it uses is not retired under it; none: null. */
+  readonly lease?: Lease<unknown> | null;
+  readonly clock?: Clock;
+}
+
+/** What every exchange of one forwarder shares. */
+export interface ForwarderContext {
+  readonly urlMap: UrlMatcher<BackendService>;
+  readonly recorder: ExchangeRecorder;
+  readonly lease: Lease<unknown> | null;
+  readonly clock: Clock;
+  readonly deadlines: DeadlineQueues;
+}
+
+/**
+ * Carries exchanges to the backend services of one URL map and back; what it returns is a target proxy's `onExchange`.
+ * It never throws: every failure ends as an answer or an abort, and as a record.
+ */
+export function createForwarder(options: ForwarderOptions): (exchange: Exchange) => void {
+  const clock = options.clock ?? systemClock;
+  const context: ForwarderContext = {
+    urlMap: options.urlMap,
+    recorder: options.recorder,
+    lease: options.lease ?? null,
+    clock,
+    deadlines: new DeadlineQueues(clock),
+  };
+  return (exchange) => new ExchangeForward(context, exchange).begin();
+}
