@@ -32,11 +32,12 @@ export function backendRequestHeaders(
   let cookieAt = -1;
   let hasTrace = false;
   let isEarlyData = false;
+  let takesTrailers = false;
   for (let i = 0; i < source.length; i += 2) {
     const name = source[i]!;
     const value = source[i + 1]!;
     if (isHopByHop(name)) {
-      if (backend === 'http2' && name === 'te' && value.toLowerCase() === 'trailers') headers.push(name, 'trailers');
+      if (backend === 'http2' && name === 'te' && value.toLowerCase() === 'trailers') takesTrailers = true;
       continue;
     }
     if (named?.has(name)) continue;
@@ -88,6 +89,7 @@ export function backendRequestHeaders(
   headers.push('x-forwarded-proto', connection.tls === null ? 'http' : 'https');
   headers.push('via', VIA);
   if (!hasTrace) headers.push('x-cloud-trace-context', traceContext);
+  if (takesTrailers) headers.push('te', 'trailers');
   if (isEarlyData) headers.push('early-data', '1');
   return headers;
 }
