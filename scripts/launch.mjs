@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { pinnedNode, root, runOnPinnedNode, runSallyport } from '../bin/pinned-node.mjs';
 
 const [verb, ...rest] = process.argv.slice(2);
-const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
+const jest = [
+  '--experimental-vm-modules',
+  '--disable-warning=ExperimentalWarning',
+  'node_modules/jest/bin/jest.js',
+  ...countsFor(verb),
+];
 const verbs = {
   install: async () => 0,
   demo: () => runSallyport(['demo', ...rest]),
@@ -27,6 +32,7 @@ ensureInstalled(root);
 process.exitCode = await verbs[verb]();
 
 function ensureInstalled(folder) {
+  refuseUnpinned(folder);
   if (isInstalled(folder) && (folder !== root || pinnedNode() !== null)) return;
   console.error('Installing what package-lock.json names (npm ci --ignore-scripts) …');
   const npm = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
@@ -35,14 +41,32 @@ function ensureInstalled(folder) {
     // npm itself may run on an older node: its engine warnings are about itself, not about what runs here.
     env: { ...process.env, npm_config_engine_strict: 'false' },
   });
-  if (npm.status !== 0) {
-    console.error(`Cannot install: npm ci ended with ${npm.status ?? npm.signal}`);
-    process.exit(1);
-  }
+  if (npm.status !== 0) stop(`npm ci ended with ${npm.status ?? npm.signal ?? npm.error?.message}`);
   if (folder === root && pinnedNode() === null) {
-    console.error(`Cannot install: no Node package for ${process.platform} ${process.arch} (see optionalDependencies)`);
-    process.exit(1);
+    stop(
+      `no Node package for ${process.platform} ${process.arch} was installed (see optionalDependencies in package.json)`,
+    );
   }
+}
+
+/** npm checks only what the lock file gives a hash for, and fetches from wherever it says: both must be in order before it starts. */
+function refuseUnpinned(folder) {
+  const lock = readLock(join(folder, 'package-lock.json'));
+  if (lock === null) stop(`found no package-lock.json in ${folder}`);
+  for (const [path, { integrity, resolved, link }] of Object.entries(lock.packages)) {
+    if (path === '') continue;
+    if (link) stop(`package-lock.json has a link at ${path}, expected packages of the registry only`);
+    if (!integrity?.startsWith('sha512-')) stop(`package-lock.json has no SHA-512 integrity for ${path}`);
+    if (resolved !== undefined)
+      stop(
+        `package-lock.json fetches ${path} from ${resolved}, expected no 'resolved': the registry is npm's own setting`,
+      );
+  }
+}
+
+function stop(why) {
+  console.error(`Cannot install: ${why}`);
+  process.exit(1);
 }
 
 /** npm leaves a lock file of what it installed; it must hold every package ours names for this platform, at the same integrity. */
@@ -58,4 +82,10 @@ function isInstalled(folder) {
 
 function readLock(file) {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
+}
+
+/** For .ci/run: with SALLYPORT_JEST_JSON=FOLDER, jest also writes its counts to FOLDER/VERB.json. */
+function countsFor(name) {
+  const folder = process.env.SALLYPORT_JEST_JSON;
+  return folder ? ['--json', `--outputFile=${join(folder, `${name}.json`)}`] : [];
 }
