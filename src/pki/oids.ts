@@ -1,0 +1,68 @@
+/** Object identifiers that the verifier acts on (RFC 5280, 4055, 5480, 5758), and names for those that messages may mention. */
+export const OID = {
+  rsaEncryption: '1.2.840.113549.1.1.1',
+  sha1WithRsa: '1.2.840.113549.1.1.5',
+  mgf1: '1.2.840.113549.1.1.8',
+  rsassaPss: '1.2.840.113549.1.1.10',
+  sha256WithRsa: '1.2.840.113549.1.1.11',
+  sha384WithRsa: '1.2.840.113549.1.1.12',
+  sha512WithRsa: '1.2.840.113549.1.1.13',
+  ecPublicKey: '1.2.840.10045.2.1',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  ecdsaWithSha384: '1.2.840.10045.4.3.3',
+  ecdsaWithSha512: '1.2.840.10045.4.3.4',
+  p256: '1.2.840.10045.3.1.7',
+  p384: '1.3.132.0.34',
+  sha256: '2.16.840.1.101.3.4.2.1',
+  sha384: '2.16.840.1.101.3.4.2.2',
+  sha512: '2.16.840.1.101.3.4.2.3',
+  authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
+  subjectInfoAccess: '1.3.6.1.5.5.7.1.11',
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  nameConstraints: '2.5.29.30',
+  certificatePolicies: '2.5.29.32',
+  anyPolicy: '2.5.29.32.0',
+  policyMappings: '2.5.29.33',
+  authorityKeyIdentifier: '2.5.29.35',
+  policyConstraints: '2.5.29.36',
+  extendedKeyUsage: '2.5.29.37',
+  anyExtendedKeyUsage: '2.5.29.37.0',
+  inhibitAnyPolicy: '2.5.29.54',
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+  codeSigning: '1.3.6.1.5.5.7.3.3',
+  timeStamping: '1.3.6.1.5.5.7.3.8',
+  ocspSigning: '1.3.6.1.5.5.7.3.9',
+  emailAddress: '1.2.840.113549.1.9.1',
+} as const;
+
+/** 'serverAuth (1.3.6.1.5.5.7.3.1)', or the bare number if it has no name here. */
+export function oidLabel(oid: string): string {
+  const name = NAMES.get(oid);
+  return name === undefined ? oid : `${name} (${oid})`;
+}
+
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(OID).map(([name, oid]) => [oid, name] as const),
+  ['1.2.840.10040.4.1', 'DSA'],
+  ['1.2.840.10040.4.3', 'dsa-with-SHA1'],
+  ['1.2.840.10045.3.1.1', 'P-192'],
+  ['1.2.840.10045.4.1', 'ecdsa-with-SHA1'],
+  ['1.2.840.113549.1.1.4', 'md5WithRSA'],
+  ['1.2.840.113549.1.1.14', 'sha224WithRSA'],
+  ['1.3.101.112', 'Ed25519'],
+  ['1.3.101.113', 'Ed448'],
+  ['1.3.132.0.10', 'secp256k1'],
+  ['1.3.132.0.33', 'P-224'],
+  ['1.3.132.0.35', 'P-521'],
+  ['1.3.6.1.5.5.7.3.4', 'emailProtection'],
+  ['1.3.6.1.4.1.11129.2.4.3', 'precertificate poison'],
+  ['2.5.29.9', 'subjectDirectoryAttributes'],
+  ['2.5.29.31', 'cRLDistributionPoints'],
+  ['2.16.840.1.101.3.4.3.17', 'ML-DSA-44'],
+  ['2.16.840.1.101.3.4.3.18', 'ML-DSA-65'],
+  ['2.16.840.1.101.3.4.3.19', 'ML-DSA-87'],
+]);

@@ -1,0 +1,375 @@
+import { Budget, BudgetExceeded } from './budget.ts';
+import type { Certificate } from './certificate.ts';
+import type { Finding, RuleName } from './finding.ts';
+import { LIMITS } from './limits.ts';
+import { checkIssuerBasicConstraints } from './rules/basic-constraints.ts';
+import { checkCriticalExtensions } from './rules/critical-extensions.ts';
+import { checkIssuerExtendedKeyUsage } from './rules/extended-key-usage.ts';
+import { checkIssuerName, checkIssuerSubject } from './rules/issuer-subject.ts';
+import { checkKeyIdentifiers } from './rules/key-identifiers.ts';
+import { checkKeyStrength } from './rules/key-strength.ts';
+import { checkIssuerKeyUsage } from './rules/key-usage.ts';
+import { checkNameConstraintsOfIssuer, checkNamesBelow } from './rules/name-constraints.ts';
+import { checkPathLength } from './rules/path-length.ts';
+import { checkPolicies, checkPolicyExtensions, type PolicyInputs } from './rules/policies.ts';
+import { checkSerialNumber } from './rules/serial-number.ts';
+import { checkSignatureAlgorithm } from './rules/signature-algorithm.ts';
+import { checkNamePlacement } from './rules/subject-alternative-name.ts';
+import { checkValidity } from './rules/validity.ts';
+import type { TrustStore } from './trust-store.ts';
+import type { PathLink, Purpose } from './verdict.ts';
+
+/** One certificate of a path under construction. */
+export interface PathStep {
+  readonly certificate: Certificate;
+  readonly from: PathLink['from'];
+}
+
+/** Why a branch ended. */
+export interface Failure {
+  readonly finding: Finding;
+  readonly certificate: Certificate;
+  readonly depth: number;
+}
+
+export interface SearchInput {
+  readonly leaf: Certificate;
+  /** What the peer sent besides the leaf, in its order. */
+  readonly presented: readonly Certificate[];
+  readonly store: TrustStore;
+  readonly purpose: Purpose;
+  readonly atMs: number;
+  readonly policy: PolicyInputs;
+}
+
+export type SearchResult =
+  | { readonly ok: true; readonly path: readonly PathStep[] }
+  | { readonly ok: false; readonly failure: Failure };
+
+/**
+ * Depth-first search for a path from the leaf to an anchor (RFC 4158; the shape of rustls-webpki's builder). At each certificate
+ * anchors are tried before intermediates, those of the peer before those of the trust config. A candidate issuer is judged when it
+ * is met, cheap rules first and everything that does not depend on the path only once; a branch that fails is left and the next one
+ * tried. Private anchors are searched to the end before public roots are looked at.
+ *
+ * Of all the reasons met, the most specific is reported: a broken rule on a chain whose signatures hold says more than a missing
+ * issuer, a missing issuer further up more than one further down.
+ */
+export class PathSearch {
+  readonly #input: SearchInput;
+  readonly #budget = new Budget();
+  readonly #issuerFindings = new Map<Certificate, Finding | null>();
+  readonly #childFindings = new Map<Certificate, Finding | null>();
+  readonly #signatures = new Map<Certificate, Map<Certificate, boolean>>();
+  readonly #issuersOf = new Map<string, readonly PathStep[]>();
+  #anchorKind: 'anchor' | 'publicRoots' = 'anchor';
+  #best: RankedFailure | null = null;
+
+  constructor(input: SearchInput) {
+    this.#input = input;
+  }
+
+  /** `usesPublicRoots`: what the caller decided (they count only towards a DNS name, security rule 26). */
+  run(anchorKinds: readonly ('anchor' | 'publicRoots')[]): SearchResult {
+    const start: PathStep[] = [{ certificate: this.#input.leaf, from: 'peer' }];
+    try {
+      for (const kind of anchorKinds) {
+        this.#anchorKind = kind;
+        const path = this.#extend(start);
+        if (path !== null) return { ok: true, path };
+      }
+    } catch (thrown) {
+      if (thrown instanceof SearchEnded) return { ok: false, failure: thrown.failure };
+      if (!(thrown instanceof BudgetExceeded)) throw thrown;
+      const expected = `at most ${thrown.spent}`;
+      return { ok: false, failure: this.#atLeaf(searchLimit(thrown.message, expected)) };
+    }
+    const failure = this.#best ?? this.#atLeaf(NO_REASON);
+    return { ok: false, failure };
+  }
+
+  /** A complete path that begins with `path`, or null. */
+  #extend(path: readonly PathStep[]): readonly PathStep[] | null {
+    const tip = path.at(-1)!.certificate;
+    const below = path.map((step) => step.certificate);
+    const anchors = this.#anchorsFor(tip);
+    for (const anchor of anchors) {
+      if (!this.#admits(anchor, below)) continue;
+      const finding = checkPolicies([...below, anchor], this.#input.policy);
+      if (finding === null) return [...path, { certificate: anchor, from: this.#anchorKind }];
+      this.#fail(finding, path[0]!.certificate, 0);
+    }
+    const issuers = this.#intermediatesFor(tip, path.length);
+    for (const issuer of issuers) {
+      if (below.some((certificate) => certificate.isSameEntity(issuer.certificate))) continue; // RFC 4158 section 5.2
+      const depth = path.length;
+      if (depth + 1 >= LIMITS.pathCertificates) {
+        const limit = `${LIMITS.pathCertificates} certificates`;
+        this.#fail(
+          searchLimit(`the path is longer than ${limit}`, `at most ${limit} with leaf and anchor`),
+          tip,
+          depth - 1,
+        );
+        continue;
+      }
+      if (!this.#admits(issuer.certificate, below)) continue;
+      const finding = this.#childFinding(issuer.certificate);
+      if (finding !== null) {
+        this.#fail(finding, issuer.certificate, depth);
+        continue;
+      }
+      const found = this.#extend([...path, issuer]);
+      if (found !== null) return found;
+    }
+    if (anchors.length === 0 && !issuers.some((issuer) => !below.some((c) => c.isSameEntity(issuer.certificate)))) {
+      this.#fail(this.#noIssuer(tip, path.length - 1), tip, path.length - 1);
+    }
+    return null;
+  }
+
+  /** Whether `issuer` may stand above the path `below` (leaf first). Records why not. */
+  #admits(issuer: Certificate, below: readonly Certificate[]): boolean {
+    const depth = below.length;
+    const child = below[depth - 1]!;
+    if (below.some((certificate) => certificate.isSameEntity(issuer))) {
+      this.#fail(OWN_ANCHOR, child, depth - 1);
+      return false;
+    }
+    const identifiers = checkKeyIdentifiers(child, issuer);
+    if (identifiers !== null) {
+      this.#fail(identifiers, child, depth - 1);
+      return false;
+    }
+    this.#budget.spendIssuerEvaluation();
+    const strength = checkKeyStrength(issuer);
+    if (strength !== null) {
+      this.#fail(strength, issuer, depth);
+      return false;
+    }
+    if (!this.#isSigned(child, issuer)) {
+      this.#fail(badSignature(issuer), child, depth - 1);
+      return false;
+    }
+    const finding =
+      this.#issuerFinding(issuer) ?? checkPathLength(issuer, below) ?? checkNamesBelow(issuer, below, this.#budget);
+    if (finding === null) return true;
+    this.#fail(finding, issuer, depth);
+    return false;
+  }
+
+  /** The rules for an issuer, anchors included, that do not depend on the path. Its self-signature and hash do not count. */
+  #issuerFinding(issuer: Certificate): Finding | null {
+    const known = this.#issuerFindings.get(issuer);
+    if (known !== undefined) return known;
+    const { atMs, purpose } = this.#input;
+    const finding =
+      checkIssuerSubject(issuer) ??
+      checkValidity(issuer, atMs) ??
+      checkCriticalExtensions(issuer) ??
+      checkIssuerBasicConstraints(issuer) ??
+      checkIssuerKeyUsage(issuer) ??
+      checkIssuerExtendedKeyUsage(issuer, purpose) ??
+      checkNameConstraintsOfIssuer(issuer) ??
+      checkPolicyExtensions(issuer);
+    this.#issuerFindings.set(issuer, finding);
+    return finding;
+  }
+
+  /** The rules for a certificate that needs an issuer itself: what is not asked of anchors. */
+  #childFinding(certificate: Certificate): Finding | null {
+    const known = this.#childFindings.get(certificate);
+    if (known !== undefined) return known;
+    const finding = checkAsChild(certificate);
+    this.#childFindings.set(certificate, finding);
+    return finding;
+  }
+
+  #isSigned(child: Certificate, issuer: Certificate): boolean {
+    let byIssuer = this.#signatures.get(child);
+    if (byIssuer === undefined) {
+      byIssuer = new Map();
+      this.#signatures.set(child, byIssuer);
+    }
+    const known = byIssuer.get(issuer);
+    if (known !== undefined) return known;
+    this.#budget.spendSignature();
+    const isSigned = child.isSignedBy(issuer);
+    byIssuer.set(issuer, isSigned);
+    return isSigned;
+  }
+
+  #anchorsFor(child: Certificate): readonly Certificate[] {
+    const { store } = this.#input;
+    const key = child.issuer.key;
+    return this.#anchorKind === 'anchor' ? store.anchorsNamed(key) : store.publicRootsNamed(key);
+  }
+
+  #intermediatesFor(child: Certificate, depth: number): readonly PathStep[] {
+    const key = child.issuer.key;
+    const known = this.#issuersOf.get(key);
+    if (known !== undefined) return known;
+    const steps: PathStep[] = [];
+    const add = (certificate: Certificate, from: PathLink['from']) => {
+      if (!steps.some((step) => step.certificate.der.equals(certificate.der))) steps.push({ certificate, from });
+    };
+    for (const certificate of this.#input.presented) if (certificate.subject.key === key) add(certificate, 'peer');
+    for (const certificate of this.#input.store.intermediatesNamed(key)) add(certificate, 'trustConfig');
+    checkGroupSize(steps, depth);
+    this.#issuersOf.set(key, steps);
+    return steps;
+  }
+
+  #noIssuer(tip: Certificate, depth: number): Finding {
+    const { store } = this.#input;
+    const issuer = tip.issuer.text;
+    const trust = `trust config '${store.name}'`;
+    if (depth === 0 && this.#isSelfSigned(tip)) {
+      return {
+        rule: 'trust-anchor',
+        word: 'chain',
+        found: 'it is self-signed, and a leaf is never its own trust anchor',
+        expected: `a leaf issued by a CA of ${trust}`,
+        fix: `have a CA issue it, or add it to allowlistedCertificates of ${trust}`,
+      };
+    }
+    if (tip.isSelfIssued) {
+      return {
+        rule: 'trust-anchor',
+        word: 'chain',
+        found: `the chain ends at the self-issued '${tip.subject.text}'`,
+        expected: `a path to a trust anchor of ${trust}`,
+        fix: `add '${tip.subject.text}' to trustAnchors if you trust it`,
+      };
+    }
+    return {
+      rule: 'trust-anchor',
+      word: 'chain',
+      found: `the chain ends at '${tip.subject.text}', whose issuer '${issuer}' was not sent and is not in ${trust}`,
+      expected: 'a path to a trust anchor',
+      fix: `add '${issuer}' to trustAnchors (or to intermediateCas if it is not the root), or have the peer send it`,
+    };
+  }
+
+  /** Only for the message: the verdict is no either way. */
+  #isSelfSigned(certificate: Certificate): boolean {
+    return (
+      certificate.isSelfIssued && checkKeyStrength(certificate) === null && this.#isSigned(certificate, certificate)
+    );
+  }
+
+  #fail(finding: Finding, certificate: Certificate, depth: number): void {
+    const rank = RANKS[finding.rule] ?? 0;
+    const best = this.#best;
+    const isBetter =
+      best === null ||
+      (rank >= LINKED || best.rank >= LINKED
+        ? rank > best.rank
+        : depth > best.depth || (depth === best.depth && rank > best.rank));
+    if (isBetter) this.#best = { finding, certificate, depth, rank };
+  }
+
+  #atLeaf(finding: Finding): Failure {
+    return { finding, certificate: this.#input.leaf, depth: 0 };
+  }
+}
+
+/** The rules for a certificate below the anchor, leaf or intermediate, that do not depend on its issuer. */
+export function checkAsChild(certificate: Certificate): Finding | null {
+  return (
+    checkSignatureAlgorithm(certificate) ??
+    checkSerialNumber(certificate) ??
+    checkIssuerName(certificate) ??
+    checkNamePlacement(certificate)
+  );
+}
+
+interface RankedFailure extends Failure {
+  readonly rank: number;
+}
+
+/** More than three intermediates of one subject and key: "no validation is performed" (spec 2.5, 10.7). */
+function checkGroupSize(steps: readonly PathStep[], depth: number): void {
+  if (steps.length <= LIMITS.sameEntityIntermediates) return;
+  const counts = new Map<string, number>();
+  for (const { certificate } of steps) {
+    const key = certificate.spki.toString('latin1');
+    const count = (counts.get(key) ?? 0) + 1;
+    if (count > LIMITS.sameEntityIntermediates)
+      throw new SearchEnded({ finding: TOO_MANY_OF_ONE_ENTITY, certificate, depth });
+    counts.set(key, count);
+  }
+}
+
+/** Ends the whole search: no other branch is tried. */
+class SearchEnded extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.finding.found);
+    this.name = 'SearchEnded';
+    this.failure = failure;
+  }
+}
+
+function badSignature(issuer: Certificate): Finding {
+  return {
+    rule: 'signature',
+    word: 'chain',
+    found: `its signature does not verify with the key of '${issuer.subject.text}'`,
+    expected: 'a signature by its issuer',
+    fix: `provide the certificate of '${issuer.subject.text}' whose key signed it`,
+  };
+}
+
+function searchLimit(found: string, expected: string): Finding {
+  const fix = 'send fewer certificates, or add the issuing CA to trustAnchors';
+  return { rule: 'search-limit', word: 'searchLimit', found, expected, fix };
+}
+
+const OWN_ANCHOR: Finding = {
+  rule: 'trust-anchor',
+  word: 'chain',
+  found: 'it has the subject and key of its own issuer',
+  expected: 'a leaf issued by a CA; a certificate is never its own trust anchor',
+  fix: 'have a CA issue it, or add it to allowlistedCertificates',
+};
+
+const TOO_MANY_OF_ONE_ENTITY: Finding = {
+  rule: 'same-entity-limit',
+  word: 'pkiTooLarge',
+  found: `more than ${LIMITS.sameEntityIntermediates} intermediates have this subject and key`,
+  expected: `at most ${LIMITS.sameEntityIntermediates}, sent and in the trust config together`,
+  fix: 'send or configure fewer cross-certificates',
+};
+
+const NO_REASON: Finding = {
+  rule: 'trust-anchor',
+  word: 'chain',
+  found: 'no path to a trust anchor was found',
+  expected: 'a path to a trust anchor',
+  fix: 'add its CA to trustAnchors',
+};
+
+/** From here on the signature over the child was good: the reason is about the chain that was meant. */
+const LINKED = 10;
+
+/** How specific a reason is. Below LINKED the deeper one wins first, as it names the place where the chain broke off. */
+const RANKS: { readonly [rule in RuleName]?: number } = {
+  'trust-anchor': 1,
+  'key-identifiers': 2,
+  signature: 3,
+  'key-strength': 4,
+  'serial-number': 10,
+  'issuer-subject': 11,
+  'subject-alternative-name': 12,
+  'search-limit': 13,
+  'signature-algorithm': 14,
+  validity: 15,
+  'critical-extensions': 16,
+  'basic-constraints': 17,
+  'key-usage': 18,
+  'extended-key-usage': 19,
+  policies: 20,
+  'path-length': 21,
+  'name-constraints': 22,
+};

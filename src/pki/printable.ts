@@ -1,0 +1,14 @@
+/**
+ * A stranger's text made safe for logs and terminals: controls (C0, DEL, C1), format characters (bidirectional overrides among
+ * them), line separators and lone surrogates become `\XX` of their UTF-8 bytes, and the length is capped.
+ */
+export function printable(text: string, maxLength = MAX_LENGTH): string {
+  const clean = text.replace(UNSAFE, (character) => {
+    const bytes = Buffer.from(character, 'utf8');
+    return [...bytes].map((byte) => `\\${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+  });
+  return clean.length <= maxLength ? clean : `${clean.slice(0, maxLength - 1)}…`;
+}
+
+const MAX_LENGTH = 256; // RFC 5280 appendix A caps common names and organisations at 64 characters
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
