@@ -1,7 +1,7 @@
 // What the npm scripts call: `node scripts/launch.mjs install|demo|test|interop|bench|sallyport [args]`. It installs what the lock
 // file names and is missing (npm ci, no install scripts, nothing else is fetched), then goes on with the pinned Node.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pinnedNode, root, runOnPinnedNode, runSallyport } from '../bin/pinned-node.mjs';
 
@@ -87,5 +87,7 @@ function readLock(file) {
 /** For .ci/run: with SALLYPORT_JEST_JSON=FOLDER, jest also writes its counts to FOLDER/VERB.json. */
 function countsFor(name) {
   const folder = process.env.SALLYPORT_JEST_JSON;
-  return folder ? ['--json', `--outputFile=${join(folder, `${name}.json`)}`] : [];
+  if (!folder) return [];
+  mkdirSync(folder, { recursive: true });
+  return ['--json', `--outputFile=${join(folder, `${name}.json`)}`];
 }

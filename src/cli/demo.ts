@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { startProxy } from '../process/run.ts';
+import { StartError, startProxy } from '../process/run.ts';
 import { startBackends, stopBackends } from './demo-backends.ts';
 import { writeDemoConfiguration, writeDemoPki } from './demo-files.ts';
 
@@ -34,6 +34,10 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     const proxy = await startProxy({ configPath });
     process.stderr.write(instructions(options, relative(process.cwd(), folder) || '.', pki));
     return await proxy.ended;
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`Cannot start the demo: ${error.message}\n`);
+    return 1;
   } finally {
     await stopBackends(backends);
   }
