@@ -1,9 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
+import { version } from '../process/version.ts';
 import { checkCommand } from './check.ts';
 import { pkiCommand } from './pki.ts';
 import { runCommand } from './run.ts';
 import { verifyCommand } from './verify.ts';
-import { version } from './version.ts';
 
 /** The command line: each command parses its arguments, calls one thing and gives the exit code. */
 export function buildProgram(): { run(args: readonly string[]): Promise<number> } {

@@ -3,18 +3,28 @@
  * means go. NODE_OPTIONS reaches a process from places that nobody reviews: a debugger, a TLS key log or a preloaded module
  * there would undo what this program promises.
  */
-export function runtimeRefusals(env: NodeJS.ProcessEnv, execArgv: readonly string[], version: string): readonly string[] {
+export function runtimeRefusals(
+  env: NodeJS.ProcessEnv,
+  execArgv: readonly string[],
+  version: string,
+): readonly string[] {
   const refusals: string[] = [];
   if (Number(version.split('.')[0]) < REQUIRED_MAJOR) {
-    refusals.push(`Cannot run on Node ${version}: expected ${REQUIRED_MAJOR} or newer; start it with \`sallyport\` or \`npm run sallyport\``);
+    refusals.push(
+      `Cannot run on Node ${version}: expected ${REQUIRED_MAJOR} or newer; start it with \`sallyport\` or \`npm run sallyport\``,
+    );
   }
   const given = (env['NODE_OPTIONS'] ?? '').split(/\s+/).concat(execArgv);
   for (const option of given) {
     const word = REFUSED_WORDS.find((refused) => refused.test(option));
-    if (word !== undefined) refusals.push(`Cannot run with the Node option '${option.split('=')[0]}': remove it from NODE_OPTIONS or the command line`);
+    if (word !== undefined)
+      refusals.push(
+        `Cannot run with the Node option '${option.split('=')[0]}': remove it from NODE_OPTIONS or the command line`,
+      );
   }
   for (const name of REFUSED_VARIABLES) {
-    if (env[name]) refusals.push(`Cannot run with ${name} set: it makes the runtime print what must stay secret; unset it`);
+    if (env[name])
+      refusals.push(`Cannot run with ${name} set: it makes the runtime print what must stay secret; unset it`);
   }
   return refusals;
 }

@@ -1,0 +1,54 @@
+import { CODES } from '../src/base/error-codes.ts';
+import type { CodeSpec } from '../src/base/errors.ts';
+
+/** The text of docs/errors.md, from the one table of codes. */
+export function errorsPage(): string {
+  const specs: (readonly [string, CodeSpec])[] = Object.entries(CODES);
+  const section = (title: string, intro: string, keep: (spec: CodeSpec) => boolean) => {
+    const rows = specs
+      .filter(([, spec]) => keep(spec))
+      .map(([code, spec]) => {
+        const word = spec.statusDetails === code ? `\`${code}\`` : `\`${spec.statusDetails}\` (${code})`;
+        return `| ${word} | ${spec.status === 0 ? '-' : spec.status} | ${spec.proxyStatus ?? '-'} | ${spec.doc} |`;
+      });
+    return [
+      `## ${title}`,
+      '',
+      intro,
+      '',
+      '| statusDetails | status | Proxy-Status | means |',
+      '|---|---|---|---|',
+      ...rows,
+      '',
+    ];
+  };
+  return [
+    '# Errors',
+    '',
+    '<!-- Generated from src/base/error-codes.ts by `npm run errors`; a test fails when it is stale. -->',
+    '',
+    'Every word that `statusDetails` of the access log can have, beside `response_sent_by_backend` and `websocket_closed` for what went well and `direct_response` for a redirect.',
+    "Where several causes share one of Google's words, our own code follows in brackets: it begins the `detail` of the log line. The client sees a generic body, never the detail.",
+    '',
+    ...section(
+      'From the client',
+      'The request, or the way it was sent, was at fault.',
+      (spec) => spec.source === 'client' && spec.status !== 0,
+    ),
+    ...section(
+      'From this proxy',
+      'What the configuration or the limits of the proxy decide.',
+      (spec) => spec.source === 'proxy',
+    ),
+    ...section(
+      'From the backend',
+      'Connecting, TLS, verification, and the response.',
+      (spec) => spec.source === 'backend',
+    ),
+    ...section(
+      'Client certificates',
+      'No response: the connection is closed during or after the handshake.',
+      (spec) => spec.status === 0,
+    ),
+  ].join('\n');
+}

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto';
+import { noBackendEvents } from '../backend/events.ts';
+import { SessionStore } from '../backend/session-store.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Diagnostic } from '../config/diagnostic.ts';
+import { loadConfiguration } from '../config/load.ts';
+import { provision } from '../snapshot/snapshot.ts';
+
+export interface CheckReport {
+  readonly errors: readonly Diagnostic[];
+  readonly warnings: readonly Diagnostic[];
+}
+
+/** Loads a configuration exactly as `run` does, and builds all of it; only binding is left out. */
+export async function checkConfiguration(path: string, env: NodeJS.ProcessEnv): Promise<CheckReport> {
+  const loaded = await loadConfiguration({ path, env, nowMs: systemClock.wallMs() });
+  if (!loaded.ok) return { errors: loaded.diagnostics, warnings: loaded.warnings };
+  try {
+    provision(loaded.configuration, null, {
+      clock: systemClock,
+      recorder: { started: () => {}, finished: () => {} },
+      backendEvents: noBackendEvents,
+      backendSessions: new SessionStore(systemClock),
+      ticketMaster: randomBytes(32),
+    });
+  } catch (error) {
+    const failure: Diagnostic = {
+      severity: 'error',
+      file: path,
+      line: 0,
+      column: 0,
+      resource: '',
+      message: (error as Error).message,
+    };
+    return { errors: [failure], warnings: loaded.warnings };
+  }
+  return { errors: [], warnings: loaded.warnings };
+}

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+import { SessionStore } from '../backend/session-store.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Diagnostic } from '../config/diagnostic.ts';
+import { formatDiagnostic } from '../config/diagnostic.ts';
+import { type Loaded, loadConfiguration, type NotLoaded } from '../config/load.ts';
+import { activate, provision } from '../snapshot/snapshot.ts';
+import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
+import { ProxyProcess } from './proxy-process.ts';
+import { buildTelemetry } from './telemetry.ts';
+import { version } from './version.ts';
+
+export interface StartOptions {
+  readonly configPath: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** Why the proxy could not start: diagnostics, or an address that cannot be bound. The message is for standard error. */
+export class StartError extends Error {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(message: string, diagnostics: readonly Diagnostic[] = [], cause?: unknown) {
+    super(message, { cause });
+    this.name = 'StartError';
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** Loads, builds, binds, and runs until a signal ends it. Rejects with StartError, having bound nothing. */
+export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
+  const env = options.env ?? process.env;
+  const configPath = resolve(options.configPath);
+  const load = (): Promise<Loaded | NotLoaded> =>
+    loadConfiguration({ path: configPath, env, nowMs: systemClock.wallMs() });
+  const loaded = await load();
+  if (!loaded.ok) throw new StartError(loaded.diagnostics.map(formatDiagnostic).join('\n'), loaded.diagnostics);
+
+  const telemetry = openTelemetry(loaded.configuration.settings.accessLog, version());
+  for (const warning of loaded.warnings)
+    telemetry.log.warn('configuration warning', { warning: formatDiagnostic(warning) });
+  const parts: SnapshotParts = {
+    clock: systemClock,
+    recorder: telemetry.recorder,
+    backendEvents: telemetry.backendEvents,
+    backendSessions: new SessionStore(systemClock),
+    ticketMaster: randomBytes(TICKET_MASTER_BYTES),
+  };
+  try {
+    const snapshot = provision(loaded.configuration, null, parts);
+    activate(snapshot, parts);
+    const running = new ProxyProcess({ load, configPath, parts, telemetry }, snapshot);
+    await running.start();
+    return running;
+  } catch (error) {
+    await telemetry.close();
+    throw new StartError((error as Error).message, [], error);
+  }
+}
+
+function openTelemetry(...args: Parameters<typeof buildTelemetry>): ReturnType<typeof buildTelemetry> {
+  try {
+    return buildTelemetry(...args);
+  } catch (error) {
+    throw new StartError(`Cannot open the access log '${args[0].destination}': ${(error as Error).message}`, [], error);
+  }
+}
+
+const TICKET_MASTER_BYTES = 32; // the size of the SHA-256 that HKDF runs on (RFC 5869 §3.3)

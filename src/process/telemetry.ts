@@ -1,0 +1,71 @@
+import type { BackendEvents } from '../backend/events.ts';
+import { systemClock } from '../base/clock.ts';
+import type { SallyportSettings } from '../config/linked.ts';
+import type { FrontendEvents } from '../frontend/contract.ts';
+import type { ExchangeRecorder } from '../http/exchange-record.ts';
+import { AccessLog } from '../telemetry/access-log.ts';
+import { ExchangeTelemetry } from '../telemetry/exchange-telemetry.ts';
+import { FrontendTelemetry } from '../telemetry/frontend-telemetry.ts';
+import { HandshakeLog } from '../telemetry/handshake-log.ts';
+import { LineWriter } from '../telemetry/line-writer.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { RecentFailures } from '../telemetry/recent-failures.ts';
+
+/** The logs and instruments of one process, and what the rooms report to. */
+export interface ProcessTelemetry {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly recentFailures: RecentFailures;
+  readonly recorder: ExchangeRecorder;
+  readonly frontendEvents: FrontendEvents;
+  readonly backendEvents: BackendEvents;
+  /** SIGUSR2: goes on in a new file where the access log is one; false where it is standard output. */
+  reopenAccessLog(): boolean;
+  /** Writes everything out; lines after it are lost. */
+  close(): Promise<void>;
+  /** The same from process 'exit', where nothing asynchronous runs any more. */
+  flushSync(): void;
+}
+
+/** @throws the system error of open(2) when the access log's file cannot be opened. */
+export function buildTelemetry(accessLog: SallyportSettings['accessLog'], version: string): ProcessTelemetry {
+  const clock = systemClock;
+  const stdout = LineWriter.toDescriptor(STDOUT);
+  const toFile = accessLog.destination !== 'stdout';
+  const accessWriter = toFile ? LineWriter.toFile(accessLog.destination) : stdout;
+  const writers = toFile ? [stdout, accessWriter] : [stdout];
+  const log = createLog(stdout);
+  const metrics = new Metrics(version);
+  metrics.watchWriters(writers);
+  const lines = new AccessLog(accessWriter, { clock, sampleRate: accessLog.sampleRate });
+  const handshakeLog = new HandshakeLog(accessWriter, clock);
+  const recentFailures = new RecentFailures();
+  return {
+    log,
+    metrics,
+    recentFailures,
+    recorder: new ExchangeTelemetry(lines, metrics.requests),
+    frontendEvents: new FrontendTelemetry({
+      clock,
+      log,
+      accessLog: lines,
+      handshakeLog,
+      recentFailures,
+      handshakes: metrics.handshakes,
+      requests: metrics.requests,
+    }),
+    backendEvents: metrics.backends,
+    reopenAccessLog: () => accessWriter.reopen(),
+    async close() {
+      handshakeLog.close();
+      await Promise.all(writers.map((writer) => writer.close(CLOSE_TIMEOUT_MS)));
+    },
+    flushSync() {
+      for (const writer of writers) writer.flushSync();
+    },
+  };
+}
+
+const STDOUT = 1;
+const CLOSE_TIMEOUT_MS = 2000; // a reader that takes longer to read 8 MiB is stalled; the exit must not wait for it

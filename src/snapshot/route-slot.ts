@@ -1,0 +1,39 @@
+// hot path: onExchange runs once per request.
+import type { BackendService } from '../backend/contract.ts';
+import type { LinkedUrlMap } from '../config/linked.ts';
+import { createForwarder } from '../forward/forwarder.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { compileUrlMap } from '../routing/compile-url-map.ts';
+import type { RunningService } from './snapshot.ts';
+import type { SnapshotParts } from './snapshot-parts.ts';
+
+/**
+ * The one indirection between a listener's connections and the newest routes. A listener that a reload removes keeps its last
+ * routes, so that what still runs on its connections can finish.
+ */
+export class RouteSlot {
+  #forward: (exchange: Exchange) => void;
+
+  constructor(urlMap: LinkedUrlMap, services: ReadonlyMap<string, RunningService>, parts: SnapshotParts) {
+    this.#forward = forwarderOf(urlMap, services, parts);
+  }
+
+  readonly onExchange = (exchange: Exchange): void => {
+    this.#forward(exchange);
+  };
+
+  route(urlMap: LinkedUrlMap, services: ReadonlyMap<string, RunningService>, parts: SnapshotParts): void {
+    this.#forward = forwarderOf(urlMap, services, parts);
+  }
+}
+
+function forwarderOf(
+  urlMap: LinkedUrlMap,
+  running: ReadonlyMap<string, RunningService>,
+  parts: SnapshotParts,
+): (exchange: Exchange) => void {
+  const services = new Map<string, BackendService>();
+  for (const [name, { service }] of running) services.set(name, service);
+  const { clock, recorder } = parts;
+  return createForwarder({ urlMap: compileUrlMap(urlMap, services), recorder, clock });
+}

@@ -1,0 +1,15 @@
+import type { BackendEvents } from '../backend/events.ts';
+import type { SessionStore } from '../backend/session-store.ts';
+import type { Clock } from '../base/clock.ts';
+import type { ExchangeRecorder } from '../http/exchange-record.ts';
+
+/** What outlives every snapshot and each one is built with. */
+export interface SnapshotParts {
+  readonly clock: Clock;
+  readonly recorder: ExchangeRecorder;
+  readonly backendEvents: BackendEvents;
+  /** TLS sessions with backends: they outlive a reload that leaves an identity as it was. */
+  readonly backendSessions: SessionStore;
+  /** At least 32 random bytes per process, never stored: the secret that ticket keys are derived from. */
+  readonly ticketMaster: Buffer;
+}

@@ -1,0 +1,77 @@
+import type { BackendService } from '../backend/contract.ts';
+import { digestOf } from '../base/digest.ts';
+import type { LinkedConfiguration } from '../config/linked.ts';
+import type { FrontendProxy } from '../frontend/contract.ts';
+import { provisionFrontend } from './provision-frontend.ts';
+import { provisionServices } from './provision-services.ts';
+import { RouteSlot } from './route-slot.ts';
+import type { SnapshotParts } from './snapshot-parts.ts';
+
+/** The running objects of one configuration. Built whole before anything uses it. */
+export interface Snapshot {
+  readonly configuration: LinkedConfiguration;
+  /** By name. */
+  readonly services: ReadonlyMap<string, RunningService>;
+  /** By `address:port`. */
+  readonly listeners: ReadonlyMap<string, RunningListener>;
+}
+
+export interface RunningService {
+  readonly digest: string;
+  readonly service: BackendService;
+}
+
+export interface RunningListener {
+  readonly address: string;
+  readonly port: number;
+  readonly forwardingRule: string;
+  readonly digest: string;
+  readonly proxy: FrontendProxy;
+  /** Where exchanges of this listener go, swapped with the snapshot: connections outlive configurations. */
+  readonly routes: RouteSlot;
+}
+
+/**
+ * Builds the running objects, taking over from `previous` what has the same digest: its pools stay warm, its engines and tickets
+ * stay valid. Nothing of `previous` changes; `activate` makes the new one current.
+ */
+export function provision(
+  configuration: LinkedConfiguration,
+  previous: Snapshot | null,
+  parts: SnapshotParts,
+): Snapshot {
+  const services = provisionServices(configuration, previous?.services ?? new Map(), parts);
+  const listeners = new Map<string, RunningListener>();
+  for (const linked of configuration.listeners) {
+    const key = listenerKey(linked.address, linked.port);
+    const before = previous?.listeners.get(key);
+    const digest = digestOf([linked.forwardingRule, linked.proxy.digest, configuration.settings.limits]);
+    const routes = before?.routes ?? new RouteSlot(linked.proxy.urlMap, services, parts);
+    const proxy =
+      before?.digest === digest ? before.proxy : provisionFrontend(linked.proxy, configuration.settings, routes, parts);
+    const { address, port, forwardingRule } = linked;
+    listeners.set(key, { address, port, forwardingRule, digest, proxy, routes });
+  }
+  return { configuration, services, listeners };
+}
+
+/** Makes `next` current: from now on every request, on old connections too, uses its routes and backends. */
+export function activate(next: Snapshot, parts: SnapshotParts): void {
+  for (const linked of next.configuration.listeners) {
+    const listener = next.listeners.get(listenerKey(linked.address, linked.port));
+    listener?.routes.route(linked.proxy.urlMap, next.services, parts);
+  }
+}
+
+/** Retires what `current` did not take over: idle backend connections close now, busy ones after their exchange. */
+export async function retireReplaced(previous: Snapshot, current: Snapshot | null): Promise<void> {
+  const gone: Promise<void>[] = [];
+  for (const [name, { service }] of previous.services) {
+    if (current?.services.get(name)?.service !== service) gone.push(service.retire());
+  }
+  await Promise.all(gone);
+}
+
+export function listenerKey(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
