@@ -1,0 +1,202 @@
+import { isAbsolute, join } from 'node:path';
+import { digestOf } from '../base/digest.ts';
+import { normalAddress, singlePort } from './address.ts';
+import { authenticationOf, endpointsOf, isTls } from './backend-identity.ts';
+import type {
+  LinkedAuthentication,
+  LinkedBackendService,
+  LinkedBackendTls,
+  LinkedConfiguration,
+  LinkedHttpsProxy,
+  LinkedListener,
+  LinkedSslPolicy,
+  LinkedUrlMap,
+  SallyportSettings,
+} from './linked.ts';
+import { lastSegment, type Resource, type ResourceGraph, type Section } from './resource.ts';
+import type { RuleContext } from './rules/context.ts';
+import { KINDS, type Kind, type SallyportSpec, type Spec } from './schema/kinds.ts';
+import { redact } from './shown.ts';
+
+type Material = Pick<RuleContext, 'graph' | 'certificates' | 'trustConfigs'> & { readonly settings: SallyportSpec };
+
+/**
+ * Resolves all references of a configuration in which the rules found no error, and takes digests. The result is deep-frozen.
+ * @throws Error only when a rule let something through: a defect
+ */
+export function linkConfiguration(
+  material: Material,
+  settingsSection: Section | null,
+  files: readonly string[],
+): LinkedConfiguration {
+  const { graph } = material;
+  const settings = linkSettings(material.settings, settingsSection);
+  const proxies = new Map(
+    specs(graph, 'targetHttpsProxies').map(([proxy, spec]) => [proxy.name, linkProxy(proxy, spec, material)]),
+  );
+  const listeners = specs(graph, 'forwardingRules').map(([rule, spec]): LinkedListener => {
+    return {
+      forwardingRule: rule.name ?? '',
+      address: must(normalAddress(spec.IPAddress)),
+      port: must(singlePort(spec.portRange)),
+      proxy: must(proxies.get(lastSegment(spec.target))),
+    };
+  });
+  const backendServices = specs(graph, 'backendServices').map(([service, spec]) =>
+    linkService(service, spec, material),
+  );
+  const certificates = [...material.certificates.values()];
+  const digest = digestOf({
+    listeners: listeners.map(({ proxy, ...listener }) => ({ ...listener, proxy: proxy.digest })),
+    backendServices: backendServices.map((service) => service.digest),
+    certificates: certificates.map((certificate) => certificate.digest),
+    settings,
+  });
+  const redacted = redactedConfiguration(material, settingsSection);
+  return deepFreeze({ digest, listeners, backendServices, certificates, settings, files, redacted });
+}
+
+function linkProxy(
+  proxy: Resource,
+  spec: Spec<'targetHttpsProxies'>,
+  { graph, certificates }: Material,
+): LinkedHttpsProxy {
+  const served = spec.sslCertificates.map((reference) =>
+    must(certificates.get(must(graph.resolve('sslCertificates', reference)))),
+  );
+  const sslPolicy = linkPolicy(graph.resolve('sslPolicies', spec.sslPolicy));
+  const urlMap = linkUrlMap(must(graph.resolve('urlMaps', spec.urlMap)));
+  const name = proxy.name ?? '';
+  const { httpKeepAliveTimeoutSec } = spec;
+  const digest = digestOf({
+    name,
+    certificates: served.map((certificate) => certificate.digest),
+    sslPolicy,
+    urlMap: urlMap.digest,
+    httpKeepAliveTimeoutSec,
+  });
+  return { name, digest, certificates: served, sslPolicy, urlMap, httpKeepAliveTimeoutSec };
+}
+
+function linkPolicy(policy: Resource<'sslPolicies'> | null): LinkedSslPolicy | null {
+  if (policy === null) return null;
+  const { profile, minTlsVersion, customFeatures, postQuantumKeyExchange } = must(policy.spec);
+  return { name: policy.name ?? '', profile, minTlsVersion, customFeatures, postQuantumKeyExchange };
+}
+
+/** Hosts in lower case. The digest is over names of services, not over what they are: a request looks them up. */
+function linkUrlMap(map: Resource<'urlMaps'>): LinkedUrlMap {
+  const spec = must(map.spec);
+  const contents = {
+    name: map.name ?? '',
+    defaultService: lastSegment(spec.defaultService),
+    hostRules: spec.hostRules.map(({ hosts, pathMatcher }) => ({
+      hosts: hosts.map((host) => host.toLowerCase()),
+      pathMatcher,
+    })),
+    pathMatchers: spec.pathMatchers.map((matcher) => ({
+      name: matcher.name,
+      defaultService: lastSegment(matcher.defaultService),
+      pathRules: matcher.pathRules.map(({ paths, service }) => ({ paths, service: lastSegment(service) })),
+    })),
+  };
+  return { ...contents, digest: digestOf(contents) };
+}
+
+function linkService(service: Resource, spec: Spec<'backendServices'>, material: Material): LinkedBackendService {
+  const endpoints = endpointsOf(spec, material.graph);
+  const tls = isTls(spec) ? linkTls(spec, endpoints, material) : null;
+  const contents = {
+    name: service.name ?? '',
+    protocol: spec.protocol,
+    timeoutSec: spec.timeoutSec,
+    endpoints,
+    maxConnectionsPerEndpoint: MAX_CONNECTIONS,
+    maxPendingPerEndpoint: MAX_PENDING,
+  };
+  return { ...contents, tls, digest: digestOf({ ...contents, tls: tls?.digest }) };
+}
+
+function linkTls(
+  spec: Spec<'backendServices'>,
+  endpoints: LinkedBackendService['endpoints'],
+  { graph, certificates, trustConfigs, settings }: Material,
+): LinkedBackendTls {
+  const configResource = graph.resolve('backendAuthenticationConfigs', spec.tlsSettings?.authenticationConfig);
+  const config = configResource?.spec ?? null;
+  const { sni, publicRoots } = authenticationOf(spec, config, endpoints);
+  const names = spec.tlsSettings?.subjectAltNames ?? [];
+  const dnsNames = names.flatMap(({ dnsName }) => (dnsName === undefined ? [] : [dnsName.toLowerCase()]));
+  const uris = names.flatMap(({ uniformResourceIdentifier: uri }) => (uri === undefined ? [] : [uri]));
+  const trustResource = graph.resolve('trustConfigs', config?.trustConfig);
+  const clientResource = graph.resolve('certificates', config?.clientCertificate);
+  // Endpoints by name are authenticated without a config too: against the public roots (spec 2.7).
+  const authentication: LinkedAuthentication | null =
+    config === null && !publicRoots
+      ? null
+      : {
+          name: configResource?.name ?? '',
+          trustConfig: trustResource === null ? null : must(trustConfigs.get(trustResource)),
+          publicRoots,
+          clientCertificate: clientResource === null ? null : must(certificates.get(clientResource)),
+        };
+  const contents = {
+    sni,
+    // subjectAltNames replaces the SNI as what must be in the certificate (spec 2.5.3).
+    dnsNames: names.length === 0 && sni !== null ? [sni] : dnsNames,
+    uris,
+    minTlsVersion: TLS_VERSIONS[settings.dangerBackendMinTlsVersion ?? 'TLS_1_2'],
+  };
+  const digest = digestOf({
+    ...contents,
+    authentication: authentication && {
+      trust: authentication.trustConfig?.digest,
+      publicRoots,
+      clientCertificate: authentication.clientCertificate?.digest,
+    },
+  });
+  return { ...contents, authentication, digest };
+}
+
+function linkSettings(spec: SallyportSpec, section: Section | null): SallyportSettings {
+  const { destination } = spec.accessLog;
+  const isPath = destination !== 'stdout' && !isAbsolute(destination);
+  return {
+    ...spec,
+    admin: { ...spec.admin, address: must(normalAddress(spec.admin.address)) },
+    accessLog: {
+      ...spec.accessLog,
+      destination: isPath ? join(section?.document.folder ?? '.', destination) : destination,
+    },
+    dangerBackendMinTlsVersion: spec.dangerBackendMinTlsVersion ?? null,
+  };
+}
+
+/** Resources with their defaults, variables unexpanded and PEM left out (security rule 12). */
+function redactedConfiguration({ graph, settings }: Material, section: Section | null): unknown {
+  const kinds = KINDS.map((kind) => [kind, graph.all(kind).map(({ spec, node }) => redact(spec, node, kind))] as const);
+  return { ...Object.fromEntries(kinds), sallyport: redact(settings, section?.node ?? null, 'sallyport') };
+}
+
+function specs<K extends Kind>(graph: ResourceGraph, kind: K): readonly (readonly [Resource<K>, Spec<K>])[] {
+  return graph.all(kind).map((resource) => [resource, must(resource.spec)] as const);
+}
+
+function must<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined)
+    throw new Error('Cannot link the configuration: found a gap that the rules should have reported');
+  return value;
+}
+
+function deepFreeze<T>(value: T): T {
+  // Views on bytes cannot be frozen (TypeError); nothing writes to them.
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value;
+  Object.freeze(value);
+  for (const member of Object.values(value)) deepFreeze(member);
+  return value;
+}
+
+// The defaults of circuitBreakers.maxConnections and maxPendingRequests (spec 3.5), counted per endpoint.
+const MAX_CONNECTIONS = 1024;
+const MAX_PENDING = 1024;
+const TLS_VERSIONS = { TLS_1_0: 'TLSv1', TLS_1_1: 'TLSv1.1', TLS_1_2: 'TLSv1.2', TLS_1_3: 'TLSv1.3' } as const;

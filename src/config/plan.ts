@@ -1,0 +1,104 @@
+import type {
+  LinkedBackendService,
+  LinkedBackendTls,
+  LinkedCertificate,
+  LinkedConfiguration,
+  LinkedHttpsProxy,
+  LinkedUrlMap,
+} from './linked.ts';
+
+/** A linked configuration for people: what listens where, what it shows, where requests go and how backends are verified. No secrets. */
+export function formatPlan(configuration: LinkedConfiguration): string {
+  const proxies = new Map(configuration.listeners.map(({ proxy }) => [proxy.name, proxy]));
+  const lines = [
+    ...configuration.listeners.map(({ forwardingRule, address, port, proxy }) => {
+      return `listen ${hostPort(address, port)} (${forwardingRule}) -> targetHttpsProxies/${proxy.name}`;
+    }),
+    ...[...proxies.values()].flatMap(proxyLines),
+    ...configuration.backendServices.flatMap(serviceLines),
+    ...settingsLines(configuration),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function proxyLines(proxy: LinkedHttpsProxy): readonly string[] {
+  const policy = proxy.sslPolicy;
+  const features = policy !== null && policy.customFeatures.length > 0 ? ` [${policy.customFeatures.join(', ')}]` : '';
+  const policyText =
+    policy === null
+      ? 'none (COMPATIBLE, TLS_1_0)'
+      : `${policy.name}: ${policy.profile}, ${policy.minTlsVersion}${features}, post-quantum ${policy.postQuantumKeyExchange}`;
+  return [
+    `proxy ${proxy.name}: keep-alive ${proxy.httpKeepAliveTimeoutSec} s`,
+    `  policy ${policyText}`,
+    ...proxy.certificates.map(
+      (certificate, index) => `  certificate ${certificateText(certificate)}${index === 0 ? ' (default)' : ''}`,
+    ),
+    ...urlMapLines(proxy.urlMap),
+  ];
+}
+
+function urlMapLines(map: LinkedUrlMap): readonly string[] {
+  const lines = [`  url map ${map.name}`];
+  for (const rule of map.hostRules) {
+    const matcher = map.pathMatchers.find(({ name }) => name === rule.pathMatcher);
+    lines.push(`    host ${rule.hosts.join(', ')} -> path matcher ${rule.pathMatcher}`);
+    for (const { paths, service } of matcher?.pathRules ?? [])
+      lines.push(`      path ${paths.join(', ')} -> ${service}`);
+    lines.push(`      else -> ${matcher?.defaultService ?? ''}`);
+  }
+  lines.push(`    else -> ${map.defaultService}`);
+  return lines;
+}
+
+function serviceLines(service: LinkedBackendService): readonly string[] {
+  const limits = `${service.maxConnectionsPerEndpoint} connections and ${service.maxPendingPerEndpoint} waiting per endpoint`;
+  const endpoints = service.endpoints.map(
+    ({ host, port, isFqdn }) => `${hostPort(host, port)}${isFqdn ? ' (name)' : ''}`,
+  );
+  return [
+    `service ${service.name}: ${service.protocol}, timeout ${service.timeoutSec} s, ${limits}`,
+    `  endpoints ${endpoints.join(', ') || 'none'}`,
+    ...(service.tls === null ? [] : tlsLines(service.tls)),
+  ];
+}
+
+function tlsLines(tls: LinkedBackendTls): readonly string[] {
+  const names = [...tls.dnsNames, ...tls.uris];
+  const lines = [`  tls from ${tls.minTlsVersion}, sni ${tls.sni ?? 'none'}, name ${names.join(' or ') || 'any'}`];
+  const { authentication } = tls;
+  if (authentication === null) return [...lines, '  authentication none: any certificate'];
+  const { trustConfig, publicRoots, clientCertificate } = authentication;
+  const trust = [
+    ...(trustConfig === null
+      ? []
+      : [
+          `${trustConfig.name} (${trustConfig.anchors.length} anchors, ${trustConfig.intermediates.length} intermediates, ${trustConfig.allowlist.length} allowlisted)`,
+        ]),
+    ...(publicRoots ? ['public roots'] : []),
+  ];
+  lines.push(`  authentication ${authentication.name || '(by name)'}: ${trust.join(' and ')}`);
+  if (clientCertificate !== null) lines.push(`  client certificate ${certificateText(clientCertificate)}`);
+  return lines;
+}
+
+function settingsLines({ settings }: LinkedConfiguration): readonly string[] {
+  const { admin, drain, limits } = settings;
+  return [
+    `admin ${hostPort(admin.address, admin.port)}`,
+    `workers ${settings.workers}, drain ${drain.delaySec} s + ${drain.timeoutSec} s`,
+    `access log ${settings.accessLog.format} to ${settings.accessLog.destination}, sample rate ${settings.accessLog.sampleRate}`,
+    `limits ${Object.entries(limits)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')}`,
+  ];
+}
+
+function certificateText({ name, keyType, keyBits, hostNames }: LinkedCertificate): string {
+  const key = keyType === 'RSA' ? `RSA-${keyBits}` : keyType;
+  return `${name}: ${key}${hostNames.length > 0 ? `, ${hostNames.join(' ')}` : ''}`;
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

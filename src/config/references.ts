@@ -1,0 +1,136 @@
+import type { Findings } from './findings.ts';
+import { lastSegment, type Resource, type ResourceGraph } from './resource.ts';
+import { LATER_KINDS } from './schema/google-fields.ts';
+import { isKind, KINDS, type Kind } from './schema/kinds.ts';
+import { shownText, writtenText } from './shown.ts';
+import { nearestWord } from './suggestion.ts';
+import { nodeAt, type Path } from './written.ts';
+
+/**
+ * Reports every reference that leads nowhere, to another kind or to a kind of later work, also in resources whose shape is wrong
+ * otherwise; then warns of resources that nothing refers to.
+ */
+export function checkReferences(graph: ResourceGraph, findings: Findings): void {
+  const used = new Set<Resource>();
+  let isComplete = true;
+  for (const kind of KINDS) {
+    for (const resource of graph.all(kind)) {
+      for (const { field, to } of REFERENCES[kind]) {
+        for (const { path, value } of valuesAt(resource.value, field)) {
+          if (typeof value !== 'string' || value === '') continue; // the shape check has reported it
+          const target = resolveReference(graph, to, value);
+          if (target === null) {
+            isComplete = false;
+            reportMissing({ graph, findings, resource, path, value, to });
+          } else used.add(target);
+        }
+      }
+    }
+  }
+  if (!isComplete) return; // a misspelt reference would make its target look unused
+  for (const kind of KINDS) {
+    if (kind === 'forwardingRules') continue;
+    for (const resource of graph.all(kind)) {
+      if (resource.name === null || used.has(resource)) continue;
+      findings.warning(resource, ['name'], 'Nothing refers to this resource: it has no effect; use it or remove it');
+    }
+  }
+}
+
+function resolveReference(graph: ResourceGraph, to: Kind, reference: string): Resource | null {
+  const collection = collectionOf(reference);
+  if (collection !== null && collection !== to) return null;
+  return graph.find(to, lastSegment(reference));
+}
+
+interface MissingReference {
+  readonly graph: ResourceGraph;
+  readonly findings: Findings;
+  readonly resource: Resource;
+  readonly path: Path;
+  readonly value: string;
+  readonly to: Kind;
+}
+
+function reportMissing({ graph, findings, resource, path, value, to }: MissingReference): void {
+  const written = writtenText(value, resource.node, path);
+  const isExpanded = nodeAt(resource.node, path).node?.unexpanded != null;
+  const collection = isExpanded ? null : collectionOf(value);
+  if (collection !== null && collection !== to) {
+    if (LATER_KINDS.includes(collection)) {
+      findings.error(
+        resource,
+        path,
+        `Cannot resolve '${written}': ${collection} are not supported yet; refer to one of ${to}`,
+      );
+      return;
+    }
+    const near = isKind(collection) ? null : nearestWord(collection, KINDS);
+    const hint = near === to ? `; did you mean '${to}/${shownText(lastSegment(value))}'?` : `; refer to one of ${to}`;
+    findings.error(
+      resource,
+      path,
+      `Cannot resolve '${written}': found collection '${shownText(collection)}', expected ${to}${hint}`,
+    );
+    return;
+  }
+  const names = graph.names(to);
+  const near = isExpanded ? null : nearestWord(lastSegment(value), names);
+  const hint =
+    near !== null
+      ? `did you mean '${near}'?`
+      : names.length === 0
+        ? `there are none; define it under ${to}`
+        : `define it under ${to}`;
+  findings.error(resource, path, `Cannot resolve '${written}': found no such resource in ${to}; ${hint}`);
+}
+
+/** The segment before the name: `sslPolicies` of 'sslPolicies/modern' and of '…/global/sslPolicies/modern'. */
+function collectionOf(reference: string): string | null {
+  const segments = reference.split('/');
+  return segments.length < 2 ? null : (segments.at(-2) ?? null);
+}
+
+interface FieldValue {
+  readonly path: Path;
+  readonly value: unknown;
+}
+
+/** Every value at a field path in which `*` stands for each item of a list. */
+function valuesAt(value: unknown, field: readonly string[], path: Path = []): readonly FieldValue[] {
+  const [step, ...rest] = field;
+  if (step === undefined) return [{ path, value }];
+  if (typeof value !== 'object' || value === null) return [];
+  if (step === '*') {
+    return Array.isArray(value) ? value.flatMap((item, index) => valuesAt(item, rest, [...path, index])) : [];
+  }
+  return valuesAt((value as Record<string, unknown>)[step], rest, [...path, step]);
+}
+
+/** Which fields refer to which kind. Those that a value of another field forbids are refused in rules/. */
+const REFERENCES: { readonly [K in Kind]: readonly { readonly field: readonly string[]; readonly to: Kind }[] } = {
+  forwardingRules: [{ field: ['target'], to: 'targetHttpsProxies' }],
+  targetHttpsProxies: [
+    { field: ['urlMap'], to: 'urlMaps' },
+    { field: ['sslCertificates', '*'], to: 'sslCertificates' },
+    { field: ['sslPolicy'], to: 'sslPolicies' },
+  ],
+  sslPolicies: [],
+  sslCertificates: [],
+  urlMaps: [
+    { field: ['defaultService'], to: 'backendServices' },
+    { field: ['pathMatchers', '*', 'defaultService'], to: 'backendServices' },
+    { field: ['pathMatchers', '*', 'pathRules', '*', 'service'], to: 'backendServices' },
+  ],
+  backendServices: [
+    { field: ['backends', '*', 'group'], to: 'networkEndpointGroups' },
+    { field: ['tlsSettings', 'authenticationConfig'], to: 'backendAuthenticationConfigs' },
+  ],
+  networkEndpointGroups: [],
+  backendAuthenticationConfigs: [
+    { field: ['trustConfig'], to: 'trustConfigs' },
+    { field: ['clientCertificate'], to: 'certificates' },
+  ],
+  trustConfigs: [],
+  certificates: [],
+};

@@ -1,0 +1,40 @@
+import { normalAddress } from '../address.ts';
+import { isHostName } from '../host-name.ts';
+import { type Section, shownField } from '../resource.ts';
+import type { RuleContext } from './context.ts';
+
+/** Addresses, host names and what weakens security in `sallyport:`. */
+export function checkSettings({ settings, findings }: RuleContext, section: Section | null): void {
+  if (settings === null || section === null) return;
+  const { admin } = settings;
+  if (normalAddress(admin.address) === null) {
+    findings.error(
+      section,
+      ['admin', 'address'],
+      `Cannot accept admin.address: found ${shownField(section, ['admin', 'address'])}, expected an IP literal; write for instance 127.0.0.1`,
+    );
+  }
+  for (const [index, host] of admin.hosts.entries()) {
+    if (isHostName(host)) continue;
+    findings.error(
+      section,
+      ['admin', 'hosts', index],
+      `Cannot accept admin.hosts[${index}]: found ${shownField(section, ['admin', 'hosts', index])}, expected a host name without port; correct it`,
+    );
+  }
+  if (admin.dangerExposeDetails) {
+    findings.warning(
+      section,
+      ['admin', 'dangerExposeDetails'],
+      'The admin server shows configuration, certificates and handshakes to whoever reaches it; remove dangerExposeDetails unless the network keeps strangers out',
+    );
+  }
+  const floor = settings.dangerBackendMinTlsVersion;
+  if (floor === 'TLS_1_0' || floor === 'TLS_1_1') {
+    findings.warning(
+      section,
+      ['dangerBackendMinTlsVersion'],
+      `Backends may use ${floor}, which RFC 8996 deprecates; remove dangerBackendMinTlsVersion once they speak TLS 1.2`,
+    );
+  }
+}

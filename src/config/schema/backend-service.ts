@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { computeName, integerBetween, onlyNeutral, reference, resource } from './fields.ts';
+
+const share = z.number().optional().meta({ description: 'Only with a single backend, where it has no effect.' });
+
+const backend = z.strictObject({
+  description: z.unknown().optional(),
+  group: reference('networkEndpointGroups'),
+  balancingMode: z.enum(['RATE', 'UTILIZATION', 'CONNECTION']).optional(),
+  capacityScaler: onlyNeutral(1),
+  maxRate: share,
+  maxRatePerInstance: share,
+  maxRatePerEndpoint: share,
+  maxConnections: share,
+  maxConnectionsPerInstance: share,
+  maxConnectionsPerEndpoint: share,
+  maxUtilization: share,
+});
+
+const subjectAltName = z.strictObject({
+  dnsName: z.string().optional(),
+  uniformResourceIdentifier: z.string().optional(),
+});
+
+export const backendServiceSchema = resource('backendServices', {
+  name: computeName(),
+  protocol: z.enum(['HTTP', 'HTTPS', 'HTTP2']).default('HTTP'),
+  backends: z.array(backend).default([]),
+  timeoutSec: integerBetween(1, 2_147_483_647).default(30), // spec 3.5
+  localityLbPolicy: onlyNeutral('ROUND_ROBIN'),
+  sessionAffinity: onlyNeutral('NONE'),
+  affinityCookieTtlSec: onlyNeutral(0),
+  compressionMode: onlyNeutral('DISABLED'),
+  enableCDN: onlyNeutral(false),
+  iap: z.strictObject({ enabled: onlyNeutral(false) }).optional(),
+  tlsSettings: z
+    .strictObject({
+      sni: z.string().optional().meta({ description: 'Sent as SNI; without subjectAltNames the name to verify too.' }),
+      subjectAltNames: z
+        .array(subjectAltName)
+        .max(5, 'expected at most 5 names') // spec 2.4
+        .default([])
+        .meta({ description: 'Names of which the backend certificate must have one.' }),
+      authenticationConfig: reference('backendAuthenticationConfigs').optional(),
+    })
+    .optional(),
+});

@@ -1,0 +1,236 @@
+/**
+ * What Google's resources have beside the fields that Sallyport acts on, in one place. Descriptive fields are accepted and mean
+ * nothing here; output-only ones are what an export adds; everything that would change behaviour is refused by its name until
+ * it is built. A field in none of these lists is unknown.
+ */
+
+/** Of every resource: they describe it. */
+export const DESCRIPTIVE_FIELDS = ['description', 'labels', 'annotations', 'params'] as const;
+
+/** Of single kinds: they place a resource in a network, a region or a price tier that does not exist here. */
+export const PLACEMENT_FIELDS = {
+  forwardingRules: [
+    'loadBalancingScheme',
+    'network',
+    'subnetwork',
+    'networkTier',
+    'ipVersion',
+    'region',
+    'allowGlobalAccess',
+    'noAutomateDnsZone',
+    'serviceLabel',
+    'serviceDirectoryRegistrations',
+  ],
+  targetHttpsProxies: ['region'],
+  sslPolicies: ['region'],
+  sslCertificates: ['region'],
+  urlMaps: ['region'],
+  // port and portName choose a port of instance groups only; usedBy and the like are output.
+  backendServices: ['loadBalancingScheme', 'network', 'region', 'port', 'portName'],
+  networkEndpointGroups: ['network', 'subnetwork', 'zone', 'region'],
+  trustConfigs: ['location'],
+  backendAuthenticationConfigs: ['location'],
+  certificates: ['location'],
+} as const;
+
+/** What an export or a describe adds; Google sets them. */
+export const OUTPUT_ONLY_FIELDS = [
+  'kind',
+  'id',
+  'selfLink',
+  'selfLinkWithId',
+  'creationTimestamp',
+  'createTime',
+  'updateTime',
+  'fingerprint',
+  'labelFingerprint',
+  'etag',
+  'status',
+  'warnings',
+  'usedBy',
+] as const;
+
+export const OUTPUT_ONLY_FIELDS_OF_KIND = {
+  forwardingRules: ['pscConnectionId', 'pscConnectionStatus', 'serviceName', 'baseForwardingRule', 'selfLinkWithId'],
+  targetHttpsProxies: [],
+  sslPolicies: ['enabledFeatures'],
+  sslCertificates: ['subjectAlternativeNames', 'expireTime'],
+  urlMaps: [],
+  backendServices: ['generatedId', 'haPolicyStatus'],
+  networkEndpointGroups: ['size'],
+  trustConfigs: [],
+  backendAuthenticationConfigs: [],
+  certificates: ['sanDnsnames', 'expireTime', 'pemCertificateOutput'],
+} as const;
+
+/** Kinds that later work adds. An empty list of one is fine. */
+export const LATER_KINDS: readonly string[] = [
+  'targetSslProxies',
+  'targetHttpProxies',
+  'targetTcpProxies',
+  'targetGrpcProxies',
+  'certificateMaps',
+  'certificateMapEntries',
+  'serverTlsPolicies',
+  'clientTlsPolicies',
+  'authorizationPolicies',
+  'healthChecks',
+  'httpHealthChecks',
+  'httpsHealthChecks',
+  'instanceGroups',
+  'backendBuckets',
+  'securityPolicies',
+  'addresses',
+];
+
+/** Fields by the object they belong to (`[]` for each item of a list), with advice where there is some. */
+export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  forwardingRules: {
+    ports: 'write portRange',
+    allPorts: 'write portRange',
+    backendService: 'write target',
+    metadataFilters: '',
+    sourceIpRanges: 'filter addresses in front of the proxy',
+    isMirroringCollector: '',
+    ipCollection: '',
+    allowPscGlobalAccess: '',
+    externalManagedBackendBucketMigrationState: '',
+    externalManagedBackendBucketMigrationTestingPercentage: '',
+  },
+  targetHttpsProxies: {
+    certificateMap: 'list the certificates in sslCertificates',
+    serverTlsPolicy: 'client certificates cannot be asked for yet',
+    shadowSslPolicies: '',
+    authorizationPolicy: '',
+    authentication: '',
+    authorization: '',
+    httpFilters: '',
+    certificateManagerCertificates: 'list the certificates in sslCertificates',
+  },
+  sslPolicies: {},
+  sslCertificates: { managed: 'write selfManaged', pkcs12: '', pkcs12File: 'convert it to PEM', passphraseFile: '' },
+  'sslCertificates.selfManaged': { pkcs12: '', pkcs12File: 'convert it to PEM', passphraseFile: '' },
+  urlMaps: {
+    defaultRouteAction: 'write defaultService',
+    defaultUrlRedirect: 'write defaultService',
+    headerAction: '',
+    tests: '',
+    defaultCustomErrorResponsePolicy: '',
+  },
+  'urlMaps.pathMatchers[]': {
+    routeRules: 'write pathRules',
+    defaultRouteAction: 'write defaultService',
+    defaultUrlRedirect: 'write defaultService',
+    headerAction: '',
+    defaultCustomErrorResponsePolicy: '',
+  },
+  'urlMaps.pathMatchers[].pathRules[]': {
+    routeAction: 'write service',
+    urlRedirect: 'write service',
+    customErrorResponsePolicy: '',
+  },
+  backendServices: {
+    healthChecks: 'every endpoint counts as healthy until then',
+    customRequestHeaders: '',
+    customResponseHeaders: '',
+    consistentHash: '',
+    strongSessionAffinityCookie: '',
+    outlierDetection: '',
+    circuitBreakers: 'the limits are those of its defaults, 1024 each',
+    connectionDraining: 'write sallyport.drain',
+    retryPolicy: '',
+    securityPolicy: '',
+    edgeSecurityPolicy: '',
+    securitySettings: 'write tlsSettings',
+    cdnPolicy: '',
+    logConfig: 'write sallyport.accessLog',
+    maxStreamDuration: '',
+    failoverPolicy: '',
+    localityLbPolicies: '',
+    subsetting: '',
+    connectionTrackingPolicy: '',
+    serviceBindings: '',
+    serviceLbPolicy: '',
+    metadatas: '',
+    customMetrics: '',
+    haPolicy: '',
+    externalManagedMigrationState: '',
+    externalManagedMigrationTestingPercentage: '',
+    ipAddressSelectionPolicy: '',
+    orchestrationInfo: '',
+    dynamicForwarding: '',
+  },
+  'backendServices.backends[]': {
+    failover: '',
+    preference: '',
+    customMetrics: '',
+    trafficDuration: '',
+    maxInFlightRequests: '',
+    maxInFlightRequestsPerInstance: '',
+    maxInFlightRequestsPerEndpoint: '',
+  },
+  'backendServices.tlsSettings': { identity: '', authenticationMode: '' },
+  networkEndpointGroups: {
+    cloudRun: '',
+    cloudFunction: '',
+    appEngine: '',
+    serverlessDeployment: '',
+    pscTargetService: '',
+    pscData: '',
+    interface: '',
+    endpointGroups: '',
+  },
+  'networkEndpointGroups.endpoints[]': {
+    ipv6Address: 'write the IPv6 address as ipAddress',
+    clientDestinationPort: '',
+  },
+  trustConfigs: { revocation: 'certificates are not checked against CRLs yet', spiffeTrustStores: '' },
+  backendAuthenticationConfigs: { enforcement: 'every config enforces' },
+  certificates: { managed: 'write selfManaged', managedIdentity: 'write selfManaged', pkcs12File: 'convert it to PEM' },
+  'certificates.selfManaged': { pkcs12: '', pkcs12File: 'convert it to PEM', passphraseFile: '' },
+  sallyport: {
+    sessionTickets: 'ticket keys are random per start',
+    geoipDatabase: '',
+    trustedProxies: '',
+    proxyProtocol: '',
+    tracing: '',
+  },
+  'sallyport.admin': { tokenFile: '', socket: '' },
+};
+
+/** Values of supported fields that later work adds, or that this program will not have; `[]` as above. */
+export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
+  'forwardingRules.IPProtocol': ['UDP', 'ESP', 'AH', 'SCTP', 'ICMP', 'L3_DEFAULT'],
+  'sslCertificates.type': ['MANAGED'],
+  'backendServices.protocol': ['H2C', 'TCP', 'SSL', 'UDP', 'GRPC', 'UNSPECIFIED'],
+  'backendServices.sessionAffinity': [
+    'CLIENT_IP',
+    'CLIENT_IP_NO_DESTINATION',
+    'CLIENT_IP_PORT_PROTO',
+    'CLIENT_IP_PROTO',
+    'GENERATED_COOKIE',
+    'HEADER_FIELD',
+    'HTTP_COOKIE',
+    'STRONG_COOKIE_AFFINITY',
+  ],
+  'backendServices.localityLbPolicy': [
+    'LEAST_REQUEST',
+    'RING_HASH',
+    'RANDOM',
+    'ORIGINAL_DESTINATION',
+    'MAGLEV',
+    'WEIGHTED_MAGLEV',
+    'WEIGHTED_ROUND_ROBIN',
+    'WEIGHTED_GCP_RENDEZVOUS',
+  ],
+  'backendServices.compressionMode': ['AUTOMATIC'],
+  'backendServices.backends[].balancingMode': ['CUSTOM_METRICS', 'IN_FLIGHT'],
+  'networkEndpointGroups.networkEndpointType': [
+    'GCE_VM_IP',
+    'SERVERLESS',
+    'PRIVATE_SERVICE_CONNECT',
+    'GCE_VM_IP_PORTMAP',
+  ],
+  'certificates.scope': ['DEFAULT', 'EDGE_CACHE', 'ALL_REGIONS'],
+  'sallyport.accessLog.format': ['text', 'combined', 'common'],
+};

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { backendAuthenticationConfigSchema } from './backend-authentication-config.ts';
+import { backendServiceSchema } from './backend-service.ts';
+import { certificateSchema } from './certificate.ts';
+import { forwardingRuleSchema } from './forwarding-rule.ts';
+import { networkEndpointGroupSchema } from './network-endpoint-group.ts';
+import { sallyportSchema } from './sallyport.ts';
+import { sslCertificateSchema } from './ssl-certificate.ts';
+import { sslPolicySchema } from './ssl-policy.ts';
+import { targetHttpsProxySchema } from './target-https-proxy.ts';
+import { trustConfigSchema } from './trust-config.ts';
+import { urlMapSchema } from './url-map.ts';
+
+/** Every kind of resource, in the order of a request's way. */
+export const SCHEMAS = {
+  forwardingRules: forwardingRuleSchema,
+  targetHttpsProxies: targetHttpsProxySchema,
+  sslPolicies: sslPolicySchema,
+  sslCertificates: sslCertificateSchema,
+  urlMaps: urlMapSchema,
+  backendServices: backendServiceSchema,
+  networkEndpointGroups: networkEndpointGroupSchema,
+  backendAuthenticationConfigs: backendAuthenticationConfigSchema,
+  trustConfigs: trustConfigSchema,
+  certificates: certificateSchema,
+} as const;
+
+export type Kind = keyof typeof SCHEMAS;
+
+/** A resource of one kind after its shape was checked: defaults filled in, nothing resolved. */
+export type Spec<K extends Kind> = z.output<(typeof SCHEMAS)[K]>;
+export type SallyportSpec = z.output<typeof sallyportSchema>;
+
+export const KINDS = Object.keys(SCHEMAS) as readonly Kind[];
+
+export const sallyportSettingsSchema = sallyportSchema;
+
+/** The whole file. Only its JSON Schema is used: loading checks each resource by itself, so that all problems show at once. */
+export const configurationSchema = z.strictObject({
+  $schema: z.string().optional(),
+  ...(Object.fromEntries(KINDS.map((kind) => [kind, z.array(SCHEMAS[kind]).optional()])) as z.core.$ZodLooseShape),
+  sallyport: sallyportSchema.optional(),
+});
+
+export function isKind(word: string): word is Kind {
+  return Object.hasOwn(SCHEMAS, word);
+}

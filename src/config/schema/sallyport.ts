@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { integerBetween } from './fields.ts';
+
+/** What has no Google counterpart; every key has a default. */
+export const sallyportSchema = z.strictObject({
+  admin: z
+    .strictObject({
+      address: z.string().default('127.0.0.1').meta({ description: 'IP literal.' }),
+      port: integerBetween(0, 65_535).default(9901).meta({ description: '0 takes any free one.' }),
+      hosts: z
+        .array(z.string())
+        .default([])
+        .meta({ description: 'Host headers to answer beside IP literals and localhost.' }),
+      dangerExposeDetails: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Serve configuration, certificates and handshakes off loopback too.' }),
+    })
+    .prefault({}),
+  workers: z
+    .union([z.literal('auto'), z.int().min(1).max(1024)], { error: "expected 'auto' or a whole number from 1 to 1024" })
+    .default('auto'),
+  drain: z
+    .strictObject({
+      delaySec: integerBetween(0, 3600).default(5),
+      timeoutSec: integerBetween(0, 86_400).default(30),
+    })
+    .prefault({}),
+  accessLog: z
+    .strictObject({
+      format: z.literal('json').default('json'),
+      destination: z
+        .string()
+        .min(1, "expected 'stdout' or a path")
+        .default('stdout')
+        .meta({ description: "'stdout' or a file; the path is relative to this file." }),
+      sampleRate: z
+        .number('expected a number from 0 to 1')
+        .min(0, 'expected a number from 0 to 1')
+        .max(1, 'expected a number from 0 to 1')
+        .default(1),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      connections: integerBetween(1, 10_000_000).default(20_000),
+      connectionsPerAddress: integerBetween(1, 10_000_000).default(1000),
+      unfinishedHandshakes: integerBetween(1, 10_000_000).default(2000),
+      requestsPerConnection: integerBetween(1, 2_147_483_647).default(10_000),
+      concurrentStreams: integerBetween(1, 2_147_483_647).default(128),
+    })
+    .prefault({}),
+  dangerBackendMinTlsVersion: z
+    .enum(['TLS_1_0', 'TLS_1_1', 'TLS_1_2', 'TLS_1_3'])
+    .optional()
+    .meta({ description: 'Lowest TLS version towards backends; TLS_1_2 unless set.' }),
+});

@@ -1,0 +1,16 @@
+import { z } from 'zod';
+import { computeName, pemField, resource } from './fields.ts';
+
+export const sslCertificateSchema = resource('sslCertificates', {
+  name: computeName(),
+  type: z.enum(['SELF_MANAGED', 'TYPE_UNSPECIFIED']).optional(),
+  selfManaged: z
+    .strictObject({
+      ...pemField('certificate', 'Certificate chain, leaf first'),
+      ...pemField('privateKey', 'Private key of the leaf'),
+    })
+    .optional(),
+  // The legacy form of the same.
+  ...pemField('certificate', 'Certificate chain, leaf first'),
+  ...pemField('privateKey', 'Private key of the leaf'),
+});

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { computeName, integerBetween, onlyNeutral, reference, resource } from './fields.ts';
+
+const CERTIFICATES_EXPECTED = 'expected 1 to 15 certificates'; // spec 3.2
+
+export const targetHttpsProxySchema = resource('targetHttpsProxies', {
+  name: computeName(),
+  urlMap: reference('urlMaps'),
+  sslCertificates: z
+    .array(reference('sslCertificates'))
+    .min(1, CERTIFICATES_EXPECTED)
+    .max(15, CERTIFICATES_EXPECTED)
+    .meta({ description: '1 to 15 certificates; the first is the default.' }),
+  sslPolicy: reference('sslPolicies').optional(),
+  httpKeepAliveTimeoutSec: integerBetween(5, 1200).default(610), // spec 1.7
+  quicOverride: z.enum(['NONE', 'DISABLE']).optional(),
+  tlsEarlyData: z.literal('DISABLED').optional(),
+  proxyBind: onlyNeutral(false),
+});
