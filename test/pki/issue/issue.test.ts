@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import fc from 'fast-check';
 import type { IssuedKeyType } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 
@@ -31,6 +32,17 @@ describe('issue()', () => {
     expect(names).toBe(
       'DNS:a.example, DNS:*.b.example, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1, ' +
         'IP Address:0:0:0:0:0:FFFF:C633:6407, URI:spiffe://example/workload, email:ops@example.com',
+    );
+  });
+
+  test('writes any IPv4 or IPv6 address, however it is abbreviated, so that Node finds it again', async () => {
+    const keyFrom = await issue({ subject: 'CN=key' });
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.ipV4(), fc.ipV6()), async (address) => {
+        const { der } = await issue({ subject: 'CN=a', keyFrom, ipAddresses: [address] });
+        expect(new X509Certificate(der).checkIP(address)).toBe(address);
+      }),
+      { numRuns: 200 },
     );
   });
 
