@@ -56,16 +56,12 @@ export function handshakeFailureReason(
 ): HandshakeFailureVerdict {
   switch (cause.how) {
     case 'refused':
-      return verdict(cause.refusal?.reason ?? 'internal', 'proxy', cause.refusal?.detail ?? '');
+      return verdict(cause.refusal?.reason ?? 'internal', cause.refusal?.detail ?? '');
     case 'timeout':
-      if (hello === null) return verdict('hello_timeout', 'network', 'no whole ClientHello in time');
-      return verdict('handshake_timeout', 'network', 'the handshake did not end in time');
+      if (hello === null) return verdict('hello_timeout', 'no whole ClientHello in time');
+      return verdict('handshake_timeout', 'the handshake did not end in time');
     case 'closed':
-      return verdict(
-        'peer_closed',
-        'network',
-        hello === null ? 'closed inside the ClientHello' : 'closed during the handshake',
-      );
+      return verdict('peer_closed', hello === null ? 'closed inside the ClientHello' : 'closed during the handshake');
     case 'hello':
       return helloVerdict(cause);
     case 'error':
@@ -84,15 +80,15 @@ function helloVerdict(cause: HandshakeFailureCause): HandshakeFailureVerdict {
   const detail = cause.helloDetail ?? '';
   switch (cause.helloStatus) {
     case 'not-tls':
-      return verdict('not_tls', 'client', detail);
+      return verdict('not_tls', detail);
     case 'plain-http':
-      return verdict('plain_http', 'client', detail);
+      return verdict('plain_http', detail);
     case 'malformed':
-      return verdict('malformed_hello', 'client', detail);
+      return verdict('malformed_hello', detail);
     case 'too-large':
-      return verdict('hello_too_large', 'client', detail);
+      return verdict('hello_too_large', detail);
     default:
-      return verdict('internal', 'proxy', `hello status ${cause.helloStatus} is no failure`);
+      return verdict('internal', `hello status ${cause.helloStatus} is no failure`);
   }
 }
 
@@ -105,36 +101,58 @@ function errorVerdict(
   const known = BY_CODE.get(code);
   if (known === undefined) {
     if (code.startsWith(ALERT_PREFIX_TLS) || code.startsWith(ALERT_PREFIX_SSL))
-      return verdict('peer_alert_other', 'client', code);
-    if (MALFORMED_CODES.has(code)) return verdict('malformed_hello', 'client', code);
-    if (CLOSED_CODES.has(code)) return verdict('peer_closed', 'network', code);
-    return verdict('internal', 'proxy', code);
+      return verdict('peer_alert_other', code);
+    if (MALFORMED_CODES.has(code)) return verdict('malformed_hello', code);
+    if (CLOSED_CODES.has(code)) return verdict('peer_closed', code);
+    return verdict('internal', code);
   }
-  if (known.side !== 'proxy' || hello === null || certificate === null) return verdict(known.reason, known.side, code);
+  if (!known.refine || hello === null || certificate === null) return verdict(known.reason, code);
   // OpenSSL says NO_SHARED_CIPHER for a missing group, scheme or key type as well: the hello tells which.
-  const outcome = known.refine ? negotiate(hello, policy, certificate) : null;
-  if (outcome === null || outcome.ok) return verdict(known.reason, known.side, code);
-  return verdict(outcome.reason, 'proxy', `${code}: ${outcome.detail}`);
+  const outcome = negotiate(hello, policy, certificate);
+  if (outcome.ok) return verdict(known.reason, code);
+  return verdict(outcome.reason, `${code}: ${outcome.detail}`);
 }
 
-function verdict(reason: HandshakeFailureReason, side: FailureSide, detail: string): HandshakeFailureVerdict {
-  return { reason, side, detail };
+function verdict(reason: HandshakeFailureReason, detail: string): HandshakeFailureVerdict {
+  return { reason, side: sideOf(reason), detail };
+}
+
+function sideOf(reason: HandshakeFailureReason): FailureSide {
+  if (CLIENT_REASONS.has(reason)) return 'client';
+  return NETWORK_REASONS.has(reason) ? 'network' : 'proxy';
 }
 
 interface KnownCode {
   readonly reason: HandshakeFailureReason;
-  readonly side: FailureSide;
+  /** The hello says more than the code. */
   readonly refine: boolean;
 }
 
+const CLIENT_REASONS: ReadonlySet<HandshakeFailureReason> = new Set<HandshakeFailureReason>([
+  'not_tls',
+  'plain_http',
+  'malformed_hello',
+  'hello_too_large',
+  'peer_alert_unknown_ca',
+  'peer_alert_certificate_expired',
+  'peer_alert_bad_certificate',
+  'peer_alert_other',
+]);
+const NETWORK_REASONS: ReadonlySet<HandshakeFailureReason> = new Set<HandshakeFailureReason>([
+  'hello_timeout',
+  'handshake_timeout',
+  'peer_closed',
+]);
+
 const ALERT_PREFIX_TLS = 'ERR_SSL_TLSV1';
 const ALERT_PREFIX_SSL = 'ERR_SSL_SSLV3_ALERT';
-const REFUSED = { side: 'proxy', refine: true } as const;
-const ALERTED = { side: 'client', refine: false } as const;
+const REFUSED = { refine: true } as const;
+const PLAIN = { refine: false } as const;
 
 /** `code` as node:tls makes it from OpenSSL's reason. */
 const BY_CODE: ReadonlyMap<string, KnownCode> = new Map<string, KnownCode>([
   ['ERR_SSL_UNSUPPORTED_PROTOCOL', { reason: 'unsupported_version', ...REFUSED }],
+  ['ERR_SSL_BAD_LEGACY_VERSION', { reason: 'unsupported_version', ...REFUSED }],
   ['ERR_SSL_VERSION_TOO_LOW', { reason: 'unsupported_version', ...REFUSED }],
   ['ERR_SSL_INAPPROPRIATE_FALLBACK', { reason: 'unsupported_version', ...REFUSED }],
   ['ERR_SSL_NO_SHARED_CIPHER', { reason: 'no_shared_cipher', ...REFUSED }],
@@ -144,16 +162,16 @@ const BY_CODE: ReadonlyMap<string, KnownCode> = new Map<string, KnownCode>([
   ['ERR_SSL_NO_SHARED_SIGNATURE_ALGORITHMS', { reason: 'no_shared_signature_algorithm', ...REFUSED }],
   ['ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM', { reason: 'no_shared_signature_algorithm', ...REFUSED }],
   ['ERR_SSL_WRONG_SIGNATURE_TYPE', { reason: 'no_shared_signature_algorithm', ...REFUSED }],
-  ['ERR_SSL_NO_APPLICATION_PROTOCOL', { reason: 'alpn_mismatch', side: 'proxy', refine: false }],
-  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', { reason: 'peer_alert_unknown_ca', ...ALERTED }],
-  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', { reason: 'peer_alert_certificate_expired', ...ALERTED }],
-  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', { reason: 'peer_alert_bad_certificate', ...ALERTED }],
-  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', { reason: 'peer_alert_bad_certificate', ...ALERTED }],
-  ['ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE', { reason: 'peer_alert_bad_certificate', ...ALERTED }],
-  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED', { reason: 'peer_alert_bad_certificate', ...ALERTED }],
-  ['ERR_SSL_HTTP_REQUEST', { reason: 'plain_http', ...ALERTED }],
-  ['ERR_SSL_WRONG_VERSION_NUMBER', { reason: 'not_tls', ...ALERTED }],
-  ['ERR_TLS_HANDSHAKE_TIMEOUT', { reason: 'handshake_timeout', side: 'network', refine: false }],
+  ['ERR_SSL_NO_APPLICATION_PROTOCOL', { reason: 'alpn_mismatch', ...PLAIN }],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', { reason: 'peer_alert_unknown_ca', ...PLAIN }],
+  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', { reason: 'peer_alert_certificate_expired', ...PLAIN }],
+  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', { reason: 'peer_alert_bad_certificate', ...PLAIN }],
+  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', { reason: 'peer_alert_bad_certificate', ...PLAIN }],
+  ['ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE', { reason: 'peer_alert_bad_certificate', ...PLAIN }],
+  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED', { reason: 'peer_alert_bad_certificate', ...PLAIN }],
+  ['ERR_SSL_HTTP_REQUEST', { reason: 'plain_http', ...PLAIN }],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', { reason: 'not_tls', ...PLAIN }],
+  ['ERR_TLS_HANDSHAKE_TIMEOUT', { reason: 'handshake_timeout', ...PLAIN }],
 ]);
 
 const CLOSED_CODES: ReadonlySet<string> = new Set([
@@ -167,7 +185,6 @@ const CLOSED_CODES: ReadonlySet<string> = new Set([
 const MALFORMED_CODES: ReadonlySet<string> = new Set([
   'ERR_SSL_BAD_EXTENSION',
   'ERR_SSL_BAD_KEY_SHARE',
-  'ERR_SSL_BAD_LEGACY_VERSION',
   'ERR_SSL_BAD_PACKET',
   'ERR_SSL_BAD_PSK_IDENTITY',
   'ERR_SSL_BAD_RECORD_TYPE',

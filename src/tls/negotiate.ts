@@ -1,5 +1,7 @@
 // hot path: a model of what OpenSSL 3.5 will choose, run for every hello. Held to the real thing by test/tls/negotiate.test.ts.
 import type { CertificateEntry, KeyType } from './certificate-entry.ts';
+import { schemesOfIssuer } from './certificate-signature.ts';
+import { prefersChacha } from './chacha-preference.ts';
 import type { CipherSuite } from './cipher-suites.ts';
 import type { ClientHello } from './client-hello.ts';
 import type { NamedGroup } from './named-groups.ts';
@@ -28,6 +30,7 @@ export interface NotNegotiated {
 }
 
 export type NegotiationFailure =
+  | 'malformed_hello'
   | 'unsupported_version'
   | 'no_shared_cipher'
   | 'no_shared_group'
@@ -38,7 +41,7 @@ export type NegotiationFailure =
 export function negotiate(
   hello: ClientHello,
   policy: EffectivePolicy,
-  certificate: Pick<CertificateEntry, 'keyType'>,
+  certificate: Pick<CertificateEntry, 'keyType' | 'certificatePem'>,
 ): Negotiation {
   const version = negotiatedVersion(hello, policy);
   if (version === null) return failure('unsupported_version', versionDetail(hello, policy));
@@ -46,12 +49,20 @@ export function negotiate(
     // RFC 7507 §3; OpenSSL: inappropriate fallback
     return failure('unsupported_version', `TLS_FALLBACK_SCSV with ${version}, while ${policy.maxVersion} is allowed`);
   }
-  if (version === 'TLSv1.3') return negotiateTls13(hello, policy, certificate.keyType);
-  return negotiateTls12(hello, policy, certificate.keyType, version);
+  const outcome =
+    version === 'TLSv1.3'
+      ? negotiateTls13(hello, policy, certificate.keyType)
+      : negotiateTls12(hello, policy, certificate.keyType, version);
+  if (!outcome.ok || outcome.scheme === null || issuerAccepted(hello, certificate)) return outcome;
+  return failure(
+    'no_shared_signature_algorithm',
+    "signature_algorithms_cert lacks the algorithm of the issuer's signature on the certificate",
+  );
 }
 
 /** The newest version that both know (RFC 8446 §4.2.1); independent of the certificate. null: none. */
 export function negotiatedVersion(hello: ClientHello, policy: EffectivePolicy): TlsVersion | null {
+  if (hello.legacyVersion <= SSL_3_0) return null; // RFC 8446 Appendix D.5, whatever supported_versions says
   const offered = hello.supportedVersions;
   const lowest = TLS_VERSIONS.indexOf(policy.minVersion);
   for (let i = TLS_VERSIONS.indexOf(policy.maxVersion); i >= lowest; i--) {
@@ -66,6 +77,10 @@ export function negotiatedVersion(hello: ClientHello, policy: EffectivePolicy): 
 function negotiateTls13(hello: ClientHello, policy: EffectivePolicy, keyType: KeyType): Negotiation {
   const suite = firstSuite(policy.tls13Suites, hello, null, null);
   if (suite === null) return failure('no_shared_cipher', 'no TLS 1.3 suite in common');
+  if (hello.groups === null || hello.signatureAlgorithms === null || hello.keyShares === null) {
+    // RFC 8446 §9.2, missing_extension
+    return failure('malformed_hello', 'TLS 1.3 without supported_groups, key_share or signature_algorithms');
+  }
   const scheme = schemeForTls13(hello, policy, keyType);
   const group = groupForTls13(hello, policy);
   if (group === null) return failure('no_shared_group', 'no key-exchange group in common');
@@ -183,6 +198,11 @@ function groupForTls12(hello: ClientHello, policy: EffectivePolicy): NamedGroup 
   return null;
 }
 
+function issuerAccepted(hello: ClientHello, certificate: Pick<CertificateEntry, 'certificatePem'>): boolean {
+  const accepted = hello.signatureAlgorithmsCert;
+  return accepted === null || schemesOfIssuer(certificate).some((code) => accepted.includes(code));
+}
+
 function fitsCurve(hello: ClientHello, keyType: KeyType): boolean {
   if (keyType === 'RSA' || hello.groups === null) return true;
   return hello.groups.includes(keyType === 'P-256' ? 0x0017 : 0x0018);
@@ -194,7 +214,7 @@ function suitesFor(policy: EffectivePolicy, family: 'RSA' | 'ECDSA', version: Tl
   );
 }
 
-/** Server preference, except that a client whose first suite is ChaCha20 gets ChaCha20 (SSL_OP_PRIORITIZE_CHACHA). */
+/** Server preference, except for clients that prefer ChaCha20. */
 function firstSuite(
   suites: readonly CipherSuite[],
   hello: ClientHello,
@@ -214,11 +234,6 @@ function firstSuite(
   return first;
 }
 
-function prefersChacha(hello: ClientHello): boolean {
-  const first = hello.cipherSuites[0];
-  return first !== undefined && (first === 0x1303 || first >> 8 === 0xcc);
-}
-
 function versionDetail(hello: ClientHello, policy: EffectivePolicy): string {
   const newest =
     hello.supportedVersions === null
@@ -230,3 +245,5 @@ function versionDetail(hello: ClientHello, policy: EffectivePolicy): string {
 function failure(reason: NegotiationFailure, detail: string): NotNegotiated {
   return { ok: false, reason, detail };
 }
+
+const SSL_3_0 = 0x0300;
