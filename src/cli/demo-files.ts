@@ -2,14 +2,20 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestOf } from '../base/digest.ts';
+import { readManifest } from '../pki/issue/manifest.ts';
 import { writePki } from '../pki/issue/write-pki.ts';
 
 /** Certificates of an earlier start are used again, so that a browser that trusts their root goes on working; old ones are replaced. */
 export async function writeDemoPki(certsFolder: string): Promise<'made' | 'kept'> {
   const manifestFile = join(import.meta.dirname, '..', '..', 'certs', 'demo.yaml');
   const stampFile = join(certsFolder, 'manifest.sha256');
-  const stamp = digestOf(readFileSync(manifestFile));
-  if (isUsable(certsFolder, stampFile, stamp)) return 'kept';
+  const manifest = readFileSync(manifestFile, 'utf8');
+  const stamp = digestOf(manifest);
+  const files = readManifest(manifest, manifestFile).flatMap(({ name, writeKey }) => {
+    return writeKey ? [`${name}.crt`, `${name}.key`] : [`${name}.crt`];
+  });
+  const isWhole = files.every((name) => existsSync(join(certsFolder, name)));
+  if (isWhole && isStamped(stampFile, stamp) && !endsSoon(join(certsFolder, 'root.crt'))) return 'kept';
   await writePki({ manifestFile, outFolder: certsFolder, existing: 'replace' });
   writeFileSync(stampFile, stamp); // last: a run that was cut off leaves none and is repeated
   return 'made';
@@ -31,12 +37,13 @@ export function writeDemoConfiguration(folder: string, configuration: DemoConfig
   return path;
 }
 
-function isUsable(certsFolder: string, stampFile: string, stamp: string): boolean {
-  if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) return false;
-  const rootFile = join(certsFolder, 'root.crt');
-  if (!existsSync(rootFile)) return false;
-  const { validToDate } = new X509Certificate(readFileSync(rootFile));
-  return validToDate.getTime() - Date.now() > SPARE_MS;
+function isStamped(stampFile: string, stamp: string): boolean {
+  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
+}
+
+function endsSoon(certificateFile: string): boolean {
+  const { validToDate } = new X509Certificate(readFileSync(certificateFile));
+  return validToDate.getTime() - Date.now() < SPARE_MS;
 }
 
 function configurationText({ port, adminPort, addresses, backendPorts }: DemoConfiguration): string {
