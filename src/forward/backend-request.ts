@@ -2,15 +2,10 @@
 import type { BackendRequest, BackendService } from '../backend/contract.ts';
 import { ProxyError } from '../base/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { addressText, backendRequestHeaders } from '../http/forwarding-headers.ts';
+import { backendRequestHeaders } from '../http/forwarding-headers.ts';
 
 /** What goes to every endpoint that is tried. Throws `websocket_handshake_failed` for an upgrade towards HTTP/2. */
-export function backendRequest(
-  exchange: Exchange,
-  service: BackendService,
-  authority: string,
-  traceContext: string,
-): BackendRequest {
+export function backendRequest(exchange: Exchange, service: BackendService, traceContext: string): BackendRequest {
   const isHttp2 = service.protocol === 'HTTP2';
   if (isHttp2 && exchange.isWebSocket) {
     const detail = `${service.name} speaks HTTP/2, which carries no Upgrade (RFC 9113 section 8.6)`;
@@ -20,17 +15,9 @@ export function backendRequest(
     method: exchange.method,
     target: exchange.target,
     scheme: service.protocol === 'HTTP' ? 'http' : 'https',
-    authority,
+    authority: exchange.authority,
     headers: backendRequestHeaders(exchange, isHttp2 ? 'http2' : 'http1', traceContext),
     contentLength: exchange.contentLength,
     isWebSocket: exchange.isWebSocket,
   };
-}
-
-/** The authority to route by and to send. An HTTP/1.0 request without Host is for the address that it came to. */
-export function authorityOf(exchange: Exchange): string {
-  if (exchange.authority !== '') return exchange.authority;
-  const { localAddress, localPort } = exchange.connection;
-  const address = addressText(localAddress);
-  return `${address.includes(':') ? `[${address}]` : address}:${localPort}`;
 }

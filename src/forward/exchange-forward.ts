@@ -40,7 +40,7 @@ import { forwardableTrailers } from '../http/hop-by-hop.ts';
 import { removeDotSegments } from '../http/normalize-path.ts';
 import { cloudTraceContext, traceIdOf } from '../http/trace-context.ts';
 import type { Route } from '../routing/match.ts';
-import { authorityOf, backendRequest } from './backend-request.ts';
+import { backendRequest } from './backend-request.ts';
 import { Expiring } from './deadline-queue.ts';
 import type { ForwarderContext } from './forwarder.ts';
 import { judgeHead } from './judge-head.ts';
@@ -116,23 +116,22 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   // ── head, route, pick, send ──
 
   private redirect(): void {
-    const { connection, target } = this.exchange;
+    const { connection, authority, target } = this.exchange;
     const scheme = connection.tls === null ? 'http' : 'https';
     this.state = FINISHING;
     this.status = REDIRECT_STATUS;
     this.statusDetails = 'direct_response';
-    respondRedirect(this.exchange, `${scheme}://${authorityOf(this.exchange)}${removeDotSegments(target)}`);
+    respondRedirect(this.exchange, `${scheme}://${authority}${removeDotSegments(target)}`);
     this.discardRest();
   }
 
   private routeRequest(): void {
     const { exchange } = this;
-    const authority = authorityOf(exchange);
-    this.route = this.context.urlMap.match(authority, exchange.target);
+    this.route = this.context.urlMap.match(exchange.authority, exchange.target);
     const { service } = this.route;
     const traceContext = cloudTraceContext(exchange.headers);
     this.trace = traceIdOf(traceContext);
-    this.request = backendRequest(exchange, service, authority, traceContext);
+    this.request = backendRequest(exchange, service, traceContext);
     if (exchange.contentLength !== 0)
       this.upload = new Upload(exchange, service.protocol === 'HTTP2' ? 'http2' : 'http1');
   }

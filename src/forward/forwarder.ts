@@ -13,15 +13,17 @@ export interface ForwarderOptions {
   readonly urlMap: UrlMatcher<BackendService>;
   readonly recorder: ExchangeRecorder;
   /** Held from the first to the last moment of each exchange, so that what it uses is not retired under it; none: null. */
-  readonly lease?: Lease<unknown> | null;
+  readonly lease?: InUse | null;
   readonly clock?: Clock;
 }
+
+type InUse = Pick<Lease<unknown>, 'take' | 'release'>;
 
 /** What every exchange of one forwarder shares. */
 export interface ForwarderContext {
   readonly urlMap: UrlMatcher<BackendService>;
   readonly recorder: ExchangeRecorder;
-  readonly lease: Lease<unknown> | null;
+  readonly lease: InUse | null;
   readonly clock: Clock;
   readonly deadlines: DeadlineQueues;
 }
