@@ -1,0 +1,242 @@
+import { lookup } from 'node:dns';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+import type { Clock } from '../base/clock.ts';
+import { type Deadline, startDeadline } from '../base/deadline.ts';
+import type { ProxyError } from '../base/errors.ts';
+import type { Trusted, Verdict } from '../pki/verdict.ts';
+import type { BackendConnectionFacts, BackendTlsFacts, Endpoint } from './contract.ts';
+import type { BackendEvents } from './events.ts';
+import { peerChain } from './peer-chain.ts';
+import { type AcceptedSession, type SessionStore, sessionKey } from './session-store.ts';
+import { alpnError, type ConnectPhase, connectError, connectTimeout, refusedError } from './translate-error.ts';
+
+/** Who the proxy is towards a backend and whom it accepts there. */
+export interface BackendIdentity {
+  /** Over trust, names and client certificate. */
+  readonly digest: string;
+  /** SNI; null sends none. */
+  readonly servername: string | null;
+  readonly secureContext: SecureContext;
+  /** The chain as sent, DER, leaf first; empty when the backend sent none. */
+  judge(chain: readonly Uint8Array[]): Verdict;
+}
+
+/** What all connections of one backend service have in common. */
+export interface ConnectTerms {
+  readonly service: string;
+  /** null: plain TCP. */
+  readonly identity: BackendIdentity | null;
+  readonly alpn: 'h2' | 'http/1.1';
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly sessions: SessionStore;
+  readonly events: BackendEvents;
+}
+
+/** A connection whose certificate was accepted, or plain TCP; no byte of HTTP has been sent on it. */
+export interface AcceptedConnection {
+  readonly socket: Socket;
+  /** `facts` of the first exchange and of all later ones. */
+  readonly fresh: BackendConnectionFacts;
+  readonly reused: BackendConnectionFacts;
+  /** Wall milliseconds after which it takes no new exchange: the path that admitted it has expired. */
+  readonly notAfterMs: number;
+  /** The first error of the socket: the only place where a late TLS alert shows (undici reports a bare close). */
+  failure: Error | null;
+}
+
+/** Called once: with either an error or a connection. */
+export type ConnectCallback = (error: ProxyError | null, connection: AcceptedConnection | null) => void;
+
+/**
+ * Name look-up, TCP, TLS and the verdict on the certificate within one deadline. The verdict falls before any byte of HTTP;
+ * our client certificate has been shown by then (Node cannot verify earlier).
+ */
+export function connect(terms: ConnectTerms, endpoint: Endpoint, callback: ConnectCallback): void {
+  new Attempt(terms, endpoint, callback).start();
+}
+
+class Attempt {
+  readonly #terms: ConnectTerms;
+  readonly #endpoint: Endpoint;
+  readonly #callback: ConnectCallback;
+  readonly #startedMs: number;
+  readonly #deadline: Deadline;
+  #addresses: readonly string[] = [];
+  #next = 0;
+  #dialled: string;
+  #phase: ConnectPhase = 'dns';
+  #socket: Socket | null = null;
+  #sessionKey = '';
+  #offered: AcceptedSession | null = null;
+  #accepted: AcceptedConnection | null = null;
+  #sessionNotAfterMs = 0;
+  #settled = false;
+
+  constructor(terms: ConnectTerms, endpoint: Endpoint, callback: ConnectCallback) {
+    this.#terms = terms;
+    this.#endpoint = endpoint;
+    this.#callback = callback;
+    this.#dialled = endpoint.name;
+    this.#startedMs = terms.clock.monotonicMs();
+    this.#deadline = startDeadline(terms.timeoutMs, () => {
+      this.#fail(connectTimeout(this.#dialled, this.#phase, this.#terms.timeoutMs));
+    });
+  }
+
+  start(): void {
+    if (isIP(this.#endpoint.address) !== 0) {
+      this.#addresses = [this.#endpoint.address];
+      this.#dial();
+      return;
+    }
+    // getaddrinfo, not the DNS protocol: /etc/hosts counts. The address that was looked up is the one that is dialled.
+    lookup(this.#endpoint.address, { all: true, order: 'verbatim' }, (error, addresses) => {
+      if (this.#settled) return;
+      if (error !== null || addresses.length === 0) {
+        this.#fail(connectError(error ?? new Error('no address'), 'dns', this.#endpoint.name));
+        return;
+      }
+      this.#addresses = addresses.slice(0, MAX_ADDRESSES).map(({ address }) => address);
+      this.#dial();
+    });
+  }
+
+  #dial(): void {
+    const address = this.#addresses[this.#next++]!;
+    const { port } = this.#endpoint;
+    const { identity, alpn, sessions } = this.#terms;
+    this.#dialled = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+    this.#phase = 'tcp';
+    const tcp = {
+      host: address,
+      port,
+      autoSelectFamily: false, // one address: there is nothing to select, and its timer and extra sockets stay away
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
+    };
+    if (identity === null) {
+      const socket = connectTcp(tcp);
+      this.#watch(socket);
+      socket.once('connect', () => this.#accept(socket, null, Number.POSITIVE_INFINITY, 0));
+      return;
+    }
+    this.#sessionKey = sessionKey(this.#dialled, identity.servername, alpn, identity.digest);
+    this.#offered = sessions.take(this.#sessionKey);
+    const socket = connectTls({
+      ...tcp,
+      secureContext: identity.secureContext,
+      rejectUnauthorized: false, // our verifier decides, before the first byte of HTTP
+      ALPNProtocols: [alpn],
+      ...(identity.servername === null ? {} : { servername: identity.servername }),
+      ...(this.#offered === null ? {} : { session: this.#offered.session }),
+    });
+    this.#watch(socket);
+    socket.once('connect', () => {
+      this.#phase = 'tls';
+    });
+    socket.once('secureConnect', () => this.#onSecure(socket, identity));
+    socket.on('session', (session) => this.#onSession(session));
+  }
+
+  #watch(socket: Socket): void {
+    this.#socket = socket;
+    // Stays for the life of the socket: errors that come when nobody else listens must not end the process.
+    socket.on('error', (error) => {
+      if (this.#accepted !== null) {
+        this.#accepted.failure ??= error;
+        return;
+      }
+      if (socket === this.#socket) this.#onFailure(error);
+    });
+  }
+
+  #onFailure(error: Error): void {
+    if (this.#settled) return;
+    if (this.#phase === 'tcp' && this.#next < this.#addresses.length) {
+      this.#dial();
+      return;
+    }
+    if (this.#offered !== null) this.#terms.sessions.drop(this.#sessionKey);
+    this.#fail(connectError(error, this.#phase, this.#dialled));
+  }
+
+  #onSecure(socket: TLSSocket, identity: BackendIdentity): void {
+    if (this.#settled) return;
+    const { alpn, sessions } = this.#terms;
+    if (alpn === 'h2' && socket.alpnProtocol !== 'h2') {
+      this.#fail(alpnError(socket.alpnProtocol, this.#dialled));
+      return;
+    }
+    const resumed = socket.isSessionReused();
+    if (resumed && this.#offered !== null) {
+      this.#accept(socket, tlsFacts(socket, 'resumed'), this.#offered.notAfterMs, this.#offered.notAfterMs);
+      return;
+    }
+    // The backend did not take the session, so its certificate is judged anew; the old verdict must not outlive it.
+    sessions.drop(this.#sessionKey);
+    const verdict = identity.judge(peerChain(socket));
+    if (!verdict.ok) {
+      this.#fail(refusedError(verdict, this.#dialled));
+      return;
+    }
+    // Neither an allowlisted nor an unauthenticated certificate is asked for its dates (spec 10.12, 10.14).
+    const dated = verdict.by === 'anchor' || verdict.by === 'publicRoots';
+    const poolableUntilMs = dated ? verdict.notAfterMs : Number.POSITIVE_INFINITY;
+    this.#accept(socket, tlsFacts(socket, VERDICT_WORDS[verdict.by]), poolableUntilMs, verdict.notAfterMs);
+  }
+
+  #onSession(session: Buffer): void {
+    // Node holds sessions back until after secureConnect, so no verdict yet means: refused.
+    if (this.#accepted === null) return;
+    this.#terms.sessions.put(this.#sessionKey, { session, notAfterMs: this.#sessionNotAfterMs });
+  }
+
+  #accept(socket: Socket, tls: BackendTlsFacts | null, notAfterMs: number, sessionNotAfterMs: number): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#sessionNotAfterMs = sessionNotAfterMs;
+    this.#deadline.cancel();
+    const endpoint = this.#dialled;
+    const fresh: BackendConnectionFacts = { endpoint, reused: false, tls };
+    this.#accepted = { socket, fresh, reused: { endpoint, reused: true, tls }, notAfterMs, failure: null };
+    this.#terms.events.onConnect(this.#terms.service, fresh, this.#elapsedMs());
+    this.#callback(null, this.#accepted);
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#deadline.cancel();
+    this.#socket?.destroy();
+    this.#terms.events.onConnectFailure(this.#terms.service, this.#dialled, error, this.#elapsedMs());
+    this.#callback(error, null);
+  }
+
+  #elapsedMs(): number {
+    return this.#terms.clock.monotonicMs() - this.#startedMs;
+  }
+}
+
+function tlsFacts(socket: TLSSocket, verdict: string): BackendTlsFacts {
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().standardName,
+    resumed: socket.isSessionReused(),
+    verdict,
+  };
+}
+
+const VERDICT_WORDS: Readonly<Record<Trusted['by'], string>> = {
+  anchor: 'verified',
+  publicRoots: 'public',
+  allowlist: 'allowlisted',
+  unauthenticated: 'unauthenticated',
+};
+
+/** Spec 10.23: TCP and TLS to a backend. */
+export const CONNECT_TIMEOUT_MS = 5000;
+const KEEP_ALIVE_PROBE_MS = 60_000; // a silent peer is noticed well before the 600 s that an idle connection may live
+const MAX_ADDRESSES = 4; // of a name: they share one deadline

@@ -1,0 +1,31 @@
+// hot path
+import type { HeaderList } from '../http/exchange.ts';
+
+/** undici's raw header buffers as a flat list: names in lower case, values as latin1, every byte of them kept. */
+export function headerListFromBuffers(raw: readonly Buffer[]): HeaderList {
+  const list: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    list.push(raw[i]!.toString('latin1').toLowerCase(), raw[i + 1]!.toString('latin1'));
+  }
+  return list;
+}
+
+/** node:http2's flat raw headers without the pseudo fields; the names are in lower case already (RFC 9113 §8.2). */
+export function headerListFromHttp2(raw: readonly string[]): HeaderList {
+  const list: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!;
+    if (name.charCodeAt(0) !== COLON) list.push(name, raw[i + 1]!);
+  }
+  return list;
+}
+
+/** The declared length, or -1. The parsers below have refused values that differ or are no numbers. */
+export function contentLengthOf(headers: HeaderList): number {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] === 'content-length') return Number(headers[i + 1]);
+  }
+  return -1;
+}
+
+const COLON = 0x3a;

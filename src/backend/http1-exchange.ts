@@ -1,0 +1,366 @@
+// hot path
+import type { Duplex } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { ProxyError } from '../base/errors.ts';
+import type { HeaderList } from '../http/exchange.ts';
+import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
+import { contentLengthOf, headerListFromBuffers } from './header-list.ts';
+import type { Http1Connection } from './http1-connection.ts';
+import { type BodyConsumer, RequestBody } from './request-body.ts';
+import { type ExchangeProgress, http1Error } from './translate-error.ts';
+import { websocketRefusal } from './websocket-accept.ts';
+
+/** What an exchange asks of its pool. */
+export interface Http1Pool {
+  /** The connection was closed before anything of the request was written: find another. */
+  reassign(exchange: Http1Exchange, error: Error): void;
+  /** The exchange is over and undici has left its callback. */
+  release(connection: Http1Connection): void;
+  /** It waits no more. */
+  withdraw(exchange: Http1Exchange): void;
+}
+
+/**
+ * One request on one HTTP/1.1 connection: undici's handler on one side, forward's BackendCall on the other.
+ *
+ *   waiting ──start()──▶ starting ──onRequestStart──▶ running ──▶ over
+ *      ▲                    │ connection already closed
+ *      └────────────────────┘
+ *
+ * `over` is entered once, by onResponseEnd, onRequestUpgrade, onResponseError or abort(); what undici says later is ignored.
+ */
+export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.DispatchHandler {
+  readonly request: BackendRequest;
+  sent = false;
+  over = false;
+  /** Connections that were found closed before this request could be written. */
+  misses = 0;
+  readonly #pool: Http1Pool;
+  readonly #handler: BackendHandler;
+  readonly #body: RequestBody | null;
+  #connection: Http1Connection | null = null;
+  #controller: Dispatcher.DispatchController | null = null;
+  #bodyEnded: boolean;
+  #bodyWanted = false;
+  #interims = 0;
+  #status = 0;
+  /** Of the response body: -1 unknown. */
+  #missingBytes = 0;
+  #paused = false;
+  /** The response is complete but for its end, which is held back while the upload goes on. */
+  #held = false;
+
+  constructor(pool: Http1Pool, request: BackendRequest, handler: BackendHandler) {
+    this.#pool = pool;
+    this.request = request;
+    this.#handler = handler;
+    this.#body = request.contentLength === 0 ? null : new RequestBody(this);
+    this.#bodyEnded = this.#body === null;
+  }
+
+  /** Puts it on a connection. Callbacks follow, never from within this call. */
+  start(connection: Http1Connection): void {
+    this.#connection = connection;
+    // Inside undici's parser no other connection's parser may run, and the caller of send() has no BackendCall yet.
+    if (callbackDepth > 0 || connection.unused) process.nextTick(dispatch, this, connection);
+    else dispatch(this, connection);
+  }
+
+  get waiting(): boolean {
+    return this.#connection === null;
+  }
+
+  // undici's side
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    const connection = this.#connection!;
+    if (this.over) {
+      connection.closeReason = 'aborted';
+      controller.abort(new Error('aborted'));
+      return;
+    }
+    const facts = connection.exchanges === 0 ? connection.accepted.fresh : connection.accepted.reused;
+    connection.exchanges++;
+    callbackDepth++;
+    try {
+      this.#handler.onConnection(facts);
+    } finally {
+      callbackDepth--;
+    }
+    if (this.#body === null && !this.over) this.sent = true; // undici writes the head when this returns
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (this.over) return;
+    const headers = headerListFromBuffers(controller.rawHeaders as Buffer[]);
+    callbackDepth++;
+    try {
+      if (status < 200) this.#onInterim(status, headers);
+      else this.#onFinalHead(status, headers);
+    } finally {
+      callbackDepth--;
+    }
+  }
+
+  #onInterim(status: number, headers: HeaderList): void {
+    if (status === 101) {
+      const detail = this.#detail('an incomplete 101 Switching Protocols');
+      if (this.request.isWebSocket) this.#fail(new ProxyError('websocket_handshake_failed', { phase: 'send', detail }));
+      else this.#fail(new ProxyError('backend_interim_response_not_supported', { phase: 'send', detail }));
+      return;
+    }
+    if (++this.#interims > MAX_INTERIMS) {
+      const detail = this.#detail(`more than ${MAX_INTERIMS} interim responses`);
+      this.#fail(new ProxyError('backend_interim_response_not_supported', { phase: 'send', detail }));
+      return;
+    }
+    this.#handler.onInterim(status, headers);
+  }
+
+  #onFinalHead(status: number, headers: HeaderList): void {
+    if (!isChunkedAtMost(headers)) {
+      const detail = this.#detail('a Transfer-Encoding other than chunked');
+      this.#fail(new ProxyError('backend_response_corrupted', { phase: 'send', detail }));
+      return;
+    }
+    this.#status = status;
+    const bodyless = status === 204 || status === 304 || this.request.method === 'HEAD';
+    this.#missingBytes = bodyless ? 0 : contentLengthOf(headers);
+    this.#handler.onResponse(status, headers);
+    this.#holdIfComplete();
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.over) return;
+    if (this.#missingBytes > 0) this.#missingBytes -= chunk.length;
+    callbackDepth++;
+    try {
+      this.#handler.onData(chunk);
+    } finally {
+      callbackDepth--;
+    }
+    this.#holdIfComplete();
+  }
+
+  /**
+   * undici cuts the connection when a response ends before its request. After an early 2xx the upload goes on (spec 10.22), so
+   * the parser is stopped short of the end, where Content-Length tells where that is; a chunked early response still cuts it.
+   */
+  #holdIfComplete(): void {
+    if (this.#missingBytes !== 0 || this.#bodyEnded || this.over || this.#status >= 300) return;
+    this.#held = true;
+    this.#controller!.pause();
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.over) return;
+    this.over = true;
+    process.nextTick(release, this.#pool, this.#connection!);
+    const trailers = controller.rawTrailers as Buffer[] | null | undefined;
+    callbackDepth++;
+    try {
+      this.#handler.onEnd(trailers ? headerListFromBuffers(trailers) : NO_TRAILERS);
+    } finally {
+      callbackDepth--;
+    }
+  }
+
+  onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _headers: unknown, socket: Duplex): void {
+    if (this.over) {
+      socket.destroy();
+      return;
+    }
+    const headers = headerListFromBuffers(controller.rawHeaders as Buffer[]);
+    const refusal = websocketRefusal(this.request.headers, headers);
+    this.over = true;
+    if (refusal !== null) {
+      socket.destroy();
+      const detail = this.#detail(`a 101 that is no answer to this request: ${refusal}`);
+      this.#handler.onError(new ProxyError('websocket_handshake_failed', { phase: 'send', detail }));
+      return;
+    }
+    this.#handler.onUpgrade(status, headers, socket);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.over) return;
+    const connection = this.#connection!;
+    if (this.#controller === null && isOurMistake(error)) {
+      process.nextTick(() => {
+        this.#pool.release(connection);
+        this.failWaiting(http1Error(error, this.#progress(connection)));
+      });
+      return;
+    }
+    if (this.#controller === null) {
+      // Nothing was written, no callback was made: closed while idle, or between the verdict and the first write.
+      this.#connection = null;
+      this.misses++;
+      connection.accepted.socket.destroy();
+      this.#pool.reassign(this, error);
+      return;
+    }
+    this.over = true;
+    if (this.#held) {
+      this.#handler.onEnd(NO_TRAILERS); // the whole response is here; only the upload was cut
+      return;
+    }
+    this.#handler.onError(http1Error(connection.accepted.failure ?? error, this.#progress(connection)));
+  }
+
+  // forward's side
+
+  bodyWanted(): void {
+    if (this.#bodyWanted) {
+      if (!this.over) this.#handler.onBodyWanted();
+      return;
+    }
+    // undici is still adding its listeners: a body that ended now would leave some on the connection for good.
+    this.#bodyWanted = true;
+    process.nextTick(wantBody, this);
+  }
+
+  writeBody(chunk: Buffer): boolean {
+    if (this.over || this.#body === null) return true;
+    this.sent = true;
+    return this.#body.write(chunk);
+  }
+
+  /** HTTP/1.1 backends get no request trailers (spec 10.22): undici cannot send them. */
+  endBody(_trailers: HeaderList | null): void {
+    if (this.over || this.#bodyEnded) return;
+    this.sent = true;
+    this.#bodyEnded = true;
+    this.#body!.end();
+    if (!this.#held) return;
+    this.#held = false;
+    if (!this.#paused) this.#resumeParser();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    if (!this.over) this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (!this.over && !this.#held) this.#resumeParser();
+  }
+
+  /** Parsers share one buffer: while one is in a callback, no other may run. */
+  #resumeParser(): void {
+    if (callbackDepth > 0) process.nextTick(resumeParser, this);
+    else this.#controller?.resume();
+  }
+
+  abort(error: ProxyError): void {
+    if (this.over) return;
+    this.over = true;
+    if (this.#connection === null) {
+      this.#pool.withdraw(this);
+      return;
+    }
+    this.#cut(error);
+  }
+
+  #fail(error: ProxyError): void {
+    this.over = true;
+    this.#cut(error);
+    this.#handler.onError(error);
+  }
+
+  /** Ends a waiting exchange for which no connection could be made. */
+  failWaiting(error: ProxyError): void {
+    if (this.over) return;
+    this.over = true;
+    this.#handler.onError(error);
+  }
+
+  #cut(error: ProxyError): void {
+    if (this.#controller === null) return; // undici learns of it when it asks to start
+    this.#connection!.closeReason = 'aborted';
+    this.#controller.abort(error);
+  }
+
+  #progress(connection: Http1Connection): ExchangeProgress {
+    return {
+      dialled: connection.accepted.fresh.endpoint,
+      responded: this.#status !== 0,
+      missingBytes: this.#missingBytes,
+      freshTls: connection.exchanges === 1 && connection.accepted.fresh.tls !== null,
+    };
+  }
+
+  #detail(found: string): string {
+    return `${this.#connection!.accepted.fresh.endpoint}: the backend sent ${found}`;
+  }
+
+  /** The three below run from process.nextTick, where a method has no `this`. */
+  dispatchNow(connection: Http1Connection): void {
+    if (this.over) {
+      this.#pool.release(connection); // aborted meanwhile: the connection is as good as before
+      return;
+    }
+    const { method, target, scheme, authority, headers, contentLength, isWebSocket } = this.request;
+    const list = ['host', authority];
+    if (contentLength > 0) list.push('content-length', String(contentLength));
+    for (let i = 0; i < headers.length; i++) list.push(headers[i]!);
+    connection.client.dispatch(
+      {
+        method,
+        // undici takes no asterisk-form; RFC 9112 §3.2.2 obliges servers to take the absolute-form, which here says the same.
+        path: target === '*' ? `${scheme}://${authority}` : target,
+        headers: list,
+        body: this.#body === null ? null : this.#body.asReadable(),
+        upgrade: isWebSocket ? 'websocket' : null,
+        // `reset` is left alone: with `false`, a backend that sends a body to HEAD answers the next client (security rule 2).
+      },
+      this,
+    );
+  }
+
+  resumeParserNow(): void {
+    if (!this.over && !this.#paused && !this.#held) this.#controller?.resume();
+  }
+
+  wantBodyNow(): void {
+    if (!this.over) this.#handler.onBodyWanted();
+  }
+}
+
+/** Above 0 while undici's parser is inside one of our callbacks. */
+let callbackDepth = 0;
+
+function dispatch(exchange: Http1Exchange, connection: Http1Connection): void {
+  exchange.dispatchNow(connection);
+}
+
+function resumeParser(exchange: Http1Exchange): void {
+  exchange.resumeParserNow();
+}
+
+function wantBody(exchange: Http1Exchange): void {
+  exchange.wantBodyNow();
+}
+
+function release(pool: Http1Pool, connection: Http1Connection): void {
+  pool.release(connection);
+}
+
+function isChunkedAtMost(headers: HeaderList): boolean {
+  let seen = false;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== 'transfer-encoding') continue;
+    if (seen || headers[i + 1]!.trim().toLowerCase() !== 'chunked') return false;
+    seen = true;
+  }
+  return true;
+}
+
+function isOurMistake(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'UND_ERR_INVALID_ARG';
+}
+
+const NO_TRAILERS: HeaderList = [];
+const MAX_INTERIMS = 16; // security rule 32: endless 103s would outlive every header deadline

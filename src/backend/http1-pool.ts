@@ -1,0 +1,172 @@
+// hot path
+import { ProxyError } from '../base/errors.ts';
+import { type AcceptedConnection, type ConnectTerms, connect } from './connect.ts';
+import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
+import type { EndpointPool, PoolLimits } from './endpoint-pool.ts';
+import { Http1Connection } from './http1-connection.ts';
+import { Http1Exchange, type Http1Pool as Http1PoolOfExchange } from './http1-exchange.ts';
+import { http1Error } from './translate-error.ts';
+
+/**
+ * The HTTP/1.1 connections to one endpoint: one exchange each, the one used last is used next. An exchange that finds none
+ * free waits; a connection is opened for each that waits, up to the limit, and whichever connection is free first takes the first
+ * that waits. A failed attempt fails exactly one of them.
+ */
+export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
+  readonly #terms: ConnectTerms;
+  readonly #endpoint: Endpoint;
+  readonly #limits: PoolLimits;
+  readonly #onEmpty: () => void;
+  readonly #idle: Http1Connection[] = [];
+  readonly #waiting = new Set<Http1Exchange>();
+  #open = 0;
+  #connecting = 0;
+  #retired = false;
+
+  constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits, onEmpty: () => void) {
+    this.#terms = terms;
+    this.#endpoint = endpoint;
+    this.#limits = limits;
+    this.#onEmpty = onEmpty;
+  }
+
+  get size(): number {
+    return this.#open + this.#connecting;
+  }
+
+  send(request: BackendRequest, handler: BackendHandler): BackendCall {
+    const exchange = new Http1Exchange(this, request, handler);
+    const connection = this.#takeIdle();
+    if (connection !== null) {
+      exchange.start(connection);
+      return exchange;
+    }
+    this.#waiting.add(exchange);
+    this.#openForWaiting();
+    if (this.#waiting.size > this.#limits.maxPending + this.#connecting) {
+      this.#waiting.delete(exchange);
+      process.nextTick(failQueueFull, exchange, this.#endpoint.name);
+    }
+    return exchange;
+  }
+
+  retire(): void {
+    this.#retired = true;
+    for (const connection of this.#idle.splice(0)) connection.close('retired');
+    this.#settle();
+  }
+
+  reassign(exchange: Http1Exchange, error: Error): void {
+    if (exchange.misses > MAX_MISSES) {
+      const progress = { dialled: this.#endpoint.name, responded: false, missingBytes: 0, freshTls: false };
+      exchange.failWaiting(http1Error(error, progress));
+      return;
+    }
+    const connection = this.#takeIdle();
+    if (connection !== null) {
+      exchange.start(connection);
+      return;
+    }
+    this.#waiting.add(exchange);
+    this.#openForWaiting();
+  }
+
+  release(connection: Http1Connection): void {
+    if (!connection.usable) return; // its 'close' does the accounts
+    if (this.#isExpired(connection)) {
+      connection.close('expired');
+      return;
+    }
+    const next = this.#takeWaiting();
+    if (next !== null) {
+      next.start(connection);
+      return;
+    }
+    if (this.#retired) {
+      connection.close('retired');
+      return;
+    }
+    if (connection.unused) connection.park();
+    this.#idle.push(connection);
+  }
+
+  withdraw(exchange: Http1Exchange): void {
+    this.#waiting.delete(exchange);
+    this.#settle();
+  }
+
+  #takeWaiting(): Http1Exchange | null {
+    if (this.#waiting.size === 0) return null;
+    for (const exchange of this.#waiting) {
+      this.#waiting.delete(exchange);
+      return exchange;
+    }
+    return null;
+  }
+
+  #takeIdle(): Http1Connection | null {
+    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
+      if (!connection.usable) continue;
+      if (this.#isExpired(connection)) {
+        connection.close('expired');
+        continue;
+      }
+      if (connection.unused) connection.unpark();
+      return connection;
+    }
+    return null;
+  }
+
+  #isExpired(connection: Http1Connection): boolean {
+    const { notAfterMs } = connection.accepted;
+    return notAfterMs !== Number.POSITIVE_INFINITY && notAfterMs <= this.#terms.clock.wallMs();
+  }
+
+  #mayOpen(): boolean {
+    return this.#open + this.#connecting < this.#limits.maxConnections;
+  }
+
+  #openForWaiting(): void {
+    while (this.#connecting < this.#waiting.size && this.#mayOpen()) {
+      this.#connecting++;
+      connect(this.#terms, this.#endpoint, (error, accepted) => {
+        this.#connecting--;
+        if (accepted !== null) this.#onConnected(accepted);
+        else this.#onConnectFailed(error!);
+      });
+    }
+  }
+
+  #onConnected(accepted: AcceptedConnection): void {
+    const connection = new Http1Connection(accepted);
+    this.#open++;
+    accepted.socket.once('close', () => this.#onClose(connection));
+    this.release(connection);
+  }
+
+  #onConnectFailed(error: ProxyError): void {
+    this.#takeWaiting()?.failWaiting(error);
+    this.#openForWaiting();
+    this.#settle();
+  }
+
+  #onClose(connection: Http1Connection): void {
+    this.#open--;
+    const at = this.#idle.indexOf(connection);
+    if (at !== -1) this.#idle.splice(at, 1);
+    this.#terms.events.onClose(this.#terms.service, connection.accepted.fresh.endpoint, connection.reasonOfClose());
+    this.#openForWaiting();
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#retired && this.size === 0 && this.#waiting.size === 0) this.#onEmpty();
+  }
+}
+
+function failQueueFull(exchange: Http1Exchange, endpoint: string): void {
+  const detail = `${endpoint}: every connection is busy and the wait queue is full`;
+  exchange.failWaiting(new ProxyError('backend_queue_full', { phase: 'pick', detail }));
+}
+
+const MAX_MISSES = 3; // pooled connections found closed in a row; the last ones were opened for this request

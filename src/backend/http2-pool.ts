@@ -1,0 +1,151 @@
+// hot path
+import { ProxyError } from '../base/errors.ts';
+import { type AcceptedConnection, type ConnectTerms, connect } from './connect.ts';
+import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
+import type { EndpointPool, PoolLimits } from './endpoint-pool.ts';
+import { Http2Exchange, type Http2PoolOfExchange } from './http2-exchange.ts';
+import { Http2Session } from './http2-session.ts';
+
+/**
+ * The HTTP/2 connections to one endpoint. Exchanges share a session up to its stream limit; only then is another opened.
+ * Those that wait for a session share the outcome of the attempt.
+ */
+export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
+  readonly #terms: ConnectTerms;
+  readonly #endpoint: Endpoint;
+  readonly #limits: PoolLimits;
+  readonly #onEmpty: () => void;
+  readonly #sessions: Http2Session[] = [];
+  readonly #waiting = new Set<Http2Exchange>();
+  #connecting = 0;
+  #retired = false;
+
+  constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits, onEmpty: () => void) {
+    this.#terms = terms;
+    this.#endpoint = endpoint;
+    this.#limits = limits;
+    this.#onEmpty = onEmpty;
+  }
+
+  get size(): number {
+    return this.#sessions.length + this.#connecting;
+  }
+
+  send(request: BackendRequest, handler: BackendHandler): BackendCall {
+    const exchange = new Http2Exchange(this, request, handler);
+    this.#assign(exchange);
+    return exchange;
+  }
+
+  reassign(exchange: Http2Exchange): void {
+    this.#assign(exchange);
+  }
+
+  retire(): void {
+    this.#retired = true;
+    for (const session of this.#sessions) session.close('retired');
+    this.#settle();
+  }
+
+  release(session: Http2Session): void {
+    session.active--;
+    if (this.#waiting.size > 0) this.#serveWaiting(session);
+    if (this.#retired && session.active === 0) session.close('retired');
+  }
+
+  withdraw(exchange: Http2Exchange): void {
+    this.#waiting.delete(exchange);
+    this.#settle();
+  }
+
+  #assign(exchange: Http2Exchange): void {
+    const session = this.#freeSession();
+    if (session !== null) {
+      exchange.start(session);
+      return;
+    }
+    this.#waiting.add(exchange);
+    this.#openForWaiting();
+    if (this.#waiting.size > this.#limits.maxPending + this.#connecting * STREAMS_PER_ATTEMPT) {
+      this.#waiting.delete(exchange);
+      process.nextTick(failQueueFull, exchange, this.#endpoint.name);
+    }
+  }
+
+  #freeSession(): Http2Session | null {
+    const sessions = this.#sessions;
+    for (let i = 0; i < sessions.length; i++) {
+      const session = sessions[i]!;
+      if (session.capacity <= 0) continue;
+      if (session.accepted.notAfterMs !== Number.POSITIVE_INFINITY && this.#isExpired(session)) {
+        session.close('expired');
+        continue;
+      }
+      return session;
+    }
+    return null;
+  }
+
+  #isExpired(session: Http2Session): boolean {
+    return session.accepted.notAfterMs <= this.#terms.clock.wallMs();
+  }
+
+  #mayOpen(): boolean {
+    return this.size < this.#limits.maxConnections;
+  }
+
+  #openForWaiting(): void {
+    while (this.#waiting.size > this.#connecting * STREAMS_PER_ATTEMPT && this.#mayOpen()) {
+      this.#connecting++;
+      connect(this.#terms, this.#endpoint, (error, accepted) => {
+        this.#connecting--;
+        if (accepted !== null) this.#onConnected(accepted);
+        else this.#onConnectFailed(error!);
+      });
+    }
+  }
+
+  #onConnected(accepted: AcceptedConnection): void {
+    const session = new Http2Session(accepted);
+    this.#sessions.push(session);
+    accepted.socket.once('close', () => this.#onClose(session));
+    this.#serveWaiting(session);
+    if (this.#retired && session.active === 0) session.close('retired');
+  }
+
+  #serveWaiting(session: Http2Session): void {
+    for (const exchange of this.#waiting) {
+      if (session.capacity <= 0) return;
+      this.#waiting.delete(exchange);
+      exchange.start(session);
+    }
+  }
+
+  #onConnectFailed(error: ProxyError): void {
+    if (this.#connecting === 0) {
+      const failed = [...this.#waiting];
+      this.#waiting.clear();
+      for (const exchange of failed) exchange.failWaiting(error);
+    }
+    this.#settle();
+  }
+
+  #onClose(session: Http2Session): void {
+    this.#sessions.splice(this.#sessions.indexOf(session), 1);
+    this.#terms.events.onClose(this.#terms.service, session.accepted.fresh.endpoint, session.reasonOfClose());
+    this.#openForWaiting();
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#retired && this.size === 0 && this.#waiting.size === 0) this.#onEmpty();
+  }
+}
+
+function failQueueFull(exchange: Http2Exchange, endpoint: string): void {
+  const detail = `${endpoint}: every connection is busy and the wait queue is full`;
+  exchange.failWaiting(new ProxyError('backend_queue_full', { phase: 'pick', detail }));
+}
+
+/** How many of those that wait one attempt is for. */
+const STREAMS_PER_ATTEMPT = 100;

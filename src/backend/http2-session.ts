@@ -1,0 +1,73 @@
+import { type ClientHttp2Session, connect, constants } from 'node:http2';
+import type { AcceptedConnection } from './connect.ts';
+import type { CloseReason } from './events.ts';
+import { IDLE_TIMEOUT_MS } from './http1-connection.ts';
+
+/** One HTTP/2 connection to a backend and how many exchanges it may carry at once. */
+export class Http2Session {
+  readonly accepted: AcceptedConnection;
+  readonly session: ClientHttp2Session;
+  /** Exchanges that have begun on it. */
+  exchanges = 0;
+  /** Exchanges in flight. */
+  active = 0;
+  /** The backend sent GOAWAY, or we want to close: no new exchange. */
+  draining = false;
+  closeReason: CloseReason | null = null;
+  #maxStreams = MAX_STREAMS;
+
+  constructor(accepted: AcceptedConnection) {
+    this.accepted = accepted;
+    this.session = connect('http://backend.invalid', {
+      createConnection: () => accepted.socket,
+      settings: {
+        enablePush: false,
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxHeaderListSize: MAX_HEADER_BYTES,
+      },
+      maxHeaderListPairs: MAX_HEADER_PAIRS,
+      maxSendHeaderBlockLength: MAX_HEADER_BYTES,
+    });
+    this.session.once('connect', () => {
+      if (!this.session.destroyed) this.session.setLocalWindowSize(SESSION_WINDOW_BYTES);
+    });
+    this.session.on('remoteSettings', (settings) => {
+      this.#maxStreams = Math.min(MAX_STREAMS, settings.maxConcurrentStreams ?? MAX_STREAMS);
+    });
+    this.session.on('goaway', (code) => {
+      this.draining = true;
+      this.closeReason ??= code === constants.NGHTTP2_NO_ERROR ? 'backend' : 'error';
+    });
+    this.session.on('error', (error: Error) => {
+      this.draining = true;
+      accepted.failure ??= error;
+    });
+    this.session.setTimeout(IDLE_TIMEOUT_MS, () => {
+      if (this.active === 0) this.close('idle');
+    });
+  }
+
+  get capacity(): number {
+    if (this.draining || this.session.closed || this.session.destroyed) return 0;
+    return this.#maxStreams - this.active;
+  }
+
+  /** GOAWAY; running exchanges finish first. */
+  close(reason: CloseReason): void {
+    this.closeReason ??= reason;
+    this.draining = true;
+    if (!this.session.closed && !this.session.destroyed) this.session.close();
+  }
+
+  reasonOfClose(): CloseReason {
+    return this.closeReason ?? (this.accepted.failure === null ? 'backend' : 'error');
+  }
+}
+
+/** Per connection: one stream's trouble should not be everybody's; nginx and Apache allow 128 and 100. */
+const MAX_STREAMS = 100;
+/** What one slow client can make us buffer per stream. Node gives back the connection's window at once, the stream's as it is read. */
+const STREAM_WINDOW_BYTES = 128 * 1024;
+const SESSION_WINDOW_BYTES = 1024 * 1024;
+const MAX_HEADER_BYTES = 128 * 1024; // spec 4.3
+const MAX_HEADER_PAIRS = 1000; // the size limit is the one that is specified; Node's own 128 pairs are few
