@@ -50,7 +50,6 @@ export function parseConfigurationDocument(
       prettyErrors: false, // they quote the source
       uniqueKeys: false, // the library compares every pair of keys (20,000 keys: 13 s); Walk has a Map
       keepSourceTokens: false,
-      logLevel: 'silent',
       version: '1.2',
     });
   } catch {
@@ -65,7 +64,7 @@ export function parseConfigurationDocument(
   const walk = new Walk(lines, env);
   try {
     const { value, node } = walk.visit(document.contents, [], null, 0);
-    return { ...place, value: value ?? undefined, root: node, problems: walk.problems };
+    return { ...place, value: value ?? {}, root: node, problems: walk.problems };
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;
     return failed(error.position, `Cannot read YAML: ${error.message}`);
@@ -228,7 +227,7 @@ const MAX_DEPTH = 64; // the deepest field of any resource is at 8
 /** The library's own texts quote the source, which may hold a key. */
 const SYNTAX_ERRORS: Readonly<Partial<Record<string, string>>> = {
   BAD_INDENT:
-    'found a line that is indented differently from its neighbours, expected the same column; correct its indentation',
+    'found a line that is indented differently from its neighbours, or a [ or { that is never closed; correct the indentation or close it',
   TAB_AS_INDENT: 'found a tab as indentation, expected spaces; replace it',
   MULTIPLE_DOCS: 'found a second document (---), expected one a file; split the file',
   MISSING_CHAR: 'found an unfinished construct, expected its colon, quote or bracket; complete it',

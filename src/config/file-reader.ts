@@ -43,7 +43,7 @@ async function readText(path: string): Promise<FileReading> {
     const facts = await stat(path);
     // A pipe would block for ever, and could not be read again at a reload.
     if (!facts.isFile())
-      return { file: null, problem: facts.isDirectory() ? 'found a folder, expected a file' : 'found no regular file' };
+      return { file: null, problem: facts.isDirectory() ? 'found a folder' : 'found no regular file' };
     if (facts.size > MAX_FILE_BYTES) {
       return { file: null, problem: `found ${facts.size} bytes, expected at most ${MAX_FILE_BYTES}` };
     }
@@ -59,7 +59,7 @@ async function readText(path: string): Promise<FileReading> {
 /** From the code alone: Node's message repeats the path, which may hold an expanded variable. */
 async function problemOf(error: unknown, path: string): Promise<string> {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'found bytes that are not UTF-8, expected text';
+  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'found bytes that are not UTF-8';
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     const isDangling = await lstat(path).then(
       (facts) => facts.isSymbolicLink(),

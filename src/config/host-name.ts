@@ -8,10 +8,10 @@ export function isHostName(text: string): boolean {
 
 /** What is wrong with a name that TLS is to send or to compare (security rule 27), or null. */
 export function serverNameProblem(text: string): string | null {
-  if (isIP(text) !== 0 || (text.startsWith('[') && text.endsWith(']'))) return 'an IP literal';
-  if (text.includes('*')) return 'a wildcard';
-  if (text.endsWith('.')) return 'a trailing dot';
-  return isHostName(text) ? null : 'something else';
+  if (isIP(text) !== 0 || (text.startsWith('[') && text.endsWith(']'))) return 'which is an IP literal';
+  if (text.includes('*')) return 'which has a wildcard';
+  if (text.endsWith('.')) return 'which has a trailing dot';
+  return isHostName(text) ? null : 'which no certificate can have';
 }
 
 const LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;

@@ -8,11 +8,10 @@ import { nodeAt, type Path } from './written.ts';
 
 /**
  * Reports every reference that leads nowhere, to another kind or to a kind of later work, also in resources whose shape is wrong
- * otherwise; then warns of resources that nothing refers to.
+ * otherwise. Without any error it warns of resources that nothing refers to.
  */
 export function checkReferences(graph: ResourceGraph, findings: Findings): void {
   const used = new Set<Resource>();
-  let isComplete = true;
   for (const kind of KINDS) {
     for (const resource of graph.all(kind)) {
       for (const { field, to } of REFERENCES[kind]) {
@@ -20,14 +19,13 @@ export function checkReferences(graph: ResourceGraph, findings: Findings): void 
           if (typeof value !== 'string' || value === '') continue; // the shape check has reported it
           const target = resolveReference(graph, to, value);
           if (target === null) {
-            isComplete = false;
             reportMissing({ graph, findings, resource, path, value, to });
           } else used.add(target);
         }
       }
     }
   }
-  if (!isComplete) return; // a misspelt reference would make its target look unused
+  if (findings.errors > 0) return; // what is misspelt would make its target look unused
   for (const kind of KINDS) {
     if (kind === 'forwardingRules') continue;
     for (const resource of graph.all(kind)) {

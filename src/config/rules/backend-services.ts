@@ -3,6 +3,7 @@ import { serverNameProblem } from '../host-name.ts';
 import { lastSegment, type Resource, shownField } from '../resource.ts';
 import type { Spec } from '../schema/kinds.ts';
 import { shownText } from '../shown.ts';
+import type { Path } from '../written.ts';
 import { forEachRepeated, forEachSpec, type RuleContext } from './context.ts';
 
 type Service = Spec<'backendServices'>;
@@ -55,19 +56,14 @@ function checkBackends(service: Resource, spec: Service, { findings }: RuleConte
 
 function checkNames(service: Resource, spec: Service, { findings }: RuleContext): void {
   const settings = spec.tlsSettings;
-  const refuse = (path: readonly (string | number)[], field: string, problem: string) => {
-    findings.error(
-      service,
-      path,
-      `Cannot accept ${field}: found ${shownField(service, path)}, ${problem}, expected a DNS name of letters, digits and hyphens; correct it`,
-    );
-  };
-  const problemOf = (name: string) => {
+  const checkName = (name: string, path: Path, field: string) => {
     const problem = serverNameProblem(name);
-    return problem === 'something else' ? 'which no certificate can have' : `which is or has ${problem}`;
+    if (problem === null) return;
+    const found = shownField(service, path);
+    const message = `Cannot accept ${field}: found ${found}, ${problem}, expected a DNS name of letters, digits and hyphens; correct it`;
+    findings.error(service, path, message);
   };
-  if (settings?.sni !== undefined && serverNameProblem(settings.sni) !== null)
-    refuse(['tlsSettings', 'sni'], 'tlsSettings.sni', problemOf(settings.sni));
+  if (settings?.sni !== undefined) checkName(settings.sni, ['tlsSettings', 'sni'], 'tlsSettings.sni');
   for (const [index, name] of (settings?.subjectAltNames ?? []).entries()) {
     const path = ['tlsSettings', 'subjectAltNames', index];
     const field = `tlsSettings.subjectAltNames[${index}]`;
@@ -80,8 +76,7 @@ function checkNames(service: Resource, spec: Service, { findings }: RuleContext)
       );
       continue;
     }
-    if (dnsName !== undefined && serverNameProblem(dnsName) !== null)
-      refuse([...path, 'dnsName'], `${field}.dnsName`, problemOf(dnsName));
+    if (dnsName !== undefined) checkName(dnsName, [...path, 'dnsName'], `${field}.dnsName`);
     if (uri !== undefined && !ABSOLUTE_URI.test(uri)) {
       const at = [...path, 'uniformResourceIdentifier'];
       findings.error(

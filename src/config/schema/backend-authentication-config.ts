@@ -1,14 +1,11 @@
 import { z } from 'zod';
-import { reference, resource } from './fields.ts';
+import { reference, resource, resourceName } from './fields.ts';
 
 export const backendAuthenticationConfigSchema = resource('backendAuthenticationConfigs', {
-  name: z
-    .string()
-    .regex(
-      /^(?:\S*\/)?[a-zA-Z_-][a-zA-Z0-9_-]{0,62}$/, // spec 3.9
-      'expected 1 to 63 letters, digits, hyphens and underscores that do not begin with a digit',
-    )
-    .meta({ description: 'Name of the resource.' }),
+  name: resourceName(
+    /^(?:\S*\/)?[a-zA-Z_-][a-zA-Z0-9_-]{0,62}$/, // spec 3.9
+    'expected 1 to 63 letters, digits, hyphens and underscores that do not begin with a digit',
+  ),
   trustConfig: reference('trustConfigs').optional(),
   wellKnownRoots: z.enum(['NONE', 'PUBLIC_ROOTS', 'WELL_KNOWN_ROOTS_UNSPECIFIED']).default('NONE'),
   clientCertificate: reference('certificates').optional(),

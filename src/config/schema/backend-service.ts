@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { computeName, integerBetween, onlyNeutral, reference, resource } from './fields.ts';
+import { computeName, integerBetween, NO_EFFECT, onlyNeutral, reference, resource } from './fields.ts';
 
 const share = z.number().optional().meta({ description: 'Only with a single backend, where it has no effect.' });
 
 const backend = z.strictObject({
-  description: z.unknown().optional(),
+  description: z.unknown().optional().meta({ description: NO_EFFECT }),
   group: reference('networkEndpointGroups'),
   balancingMode: z.enum(['RATE', 'UTILIZATION', 'CONNECTION']).optional(),
   capacityScaler: onlyNeutral(1),

@@ -19,27 +19,32 @@ export function resource<K extends keyof typeof PLACEMENT_FIELDS, S extends z.co
     withoutEffect[field] = z.unknown().optional().meta({ deprecated: true, description: 'Output only; ignored.' });
   }
   for (const field of [...DESCRIPTIVE_FIELDS, ...PLACEMENT_FIELDS[kind]]) {
-    withoutEffect[field] = z.unknown().optional().meta({ description: 'Accepted; has no effect here.' });
+    withoutEffect[field] = z.unknown().optional().meta({ description: NO_EFFECT });
   }
   return z.strictObject({ ...(withoutEffect as Record<never, never>), ...shape });
 }
 
+/** What editors say of descriptive fields. */
+export const NO_EFFECT = 'Accepted; has no effect here.';
+
 /** Compute Engine's names; exports write some as a full path, of which the last segment counts. */
 export function computeName() {
-  return z
-    .string()
-    .regex(
-      /^(?:\S*\/)?[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$/,
-      'expected 1 to 63 lower-case letters, digits and hyphens that begin with a letter and do not end with a hyphen',
-    )
-    .meta({ description: 'Name of the resource.' });
+  return resourceName(
+    /^(?:\S*\/)?[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$/,
+    'expected 1 to 63 lower-case letters, digits and hyphens that begin with a letter and do not end with a hyphen',
+  );
+}
+
+export function resourceName(pattern: RegExp, expected: string) {
+  return z.string(expected).regex(pattern, expected).meta({ description: 'Name of the resource.' });
 }
 
 /** A reference to a resource of one of `collections`: a bare name, `collection/name` or a full path. */
 export function reference(collection: string) {
+  const expected = `expected the name of one of ${collection}`;
   return z
-    .string()
-    .min(1, `expected the name of one of ${collection}`)
+    .string(expected)
+    .min(1, expected)
     .meta({ description: `Name, ${collection}/name or full path of one of ${collection}.` });
 }
 

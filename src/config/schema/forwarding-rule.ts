@@ -4,7 +4,7 @@ import { computeName, reference, resource } from './fields.ts';
 export const forwardingRuleSchema = resource('forwardingRules', {
   name: computeName(),
   IPAddress: z
-    .string()
+    .string('expected an IP literal')
     .meta({ description: 'IP literal to listen on, for instance 127.0.0.1, 0.0.0.0 or "::" (both families).' }),
   IPProtocol: z.literal('TCP').default('TCP'),
   portRange: z

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { computeName, integerBetween, resource } from './fields.ts';
+import { computeName, integerBetween, NO_EFFECT, resource } from './fields.ts';
 
 const endpoint = z.strictObject({
   ipAddress: z.string().optional(),
   fqdn: z.string().optional(),
   port: integerBetween(1, 65_535).optional(),
-  instance: z.unknown().optional().meta({ description: 'Accepted; has no effect here.' }),
-  annotations: z.unknown().optional().meta({ description: 'Accepted; has no effect here.' }),
+  instance: z.unknown().optional().meta({ description: NO_EFFECT }),
+  annotations: z.unknown().optional().meta({ description: NO_EFFECT }),
 });
 
 export const networkEndpointGroupSchema = resource('networkEndpointGroups', {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { integerBetween } from './fields.ts';
 
+const WORKERS_EXPECTED = "expected 'auto' or a whole number from 1 to 1024";
+
 /** What has no Google counterpart; every key has a default. */
 export const sallyportSchema = z.strictObject({
   admin: z
@@ -18,7 +20,9 @@ export const sallyportSchema = z.strictObject({
     })
     .prefault({}),
   workers: z
-    .union([z.literal('auto'), z.int().min(1).max(1024)], { error: "expected 'auto' or a whole number from 1 to 1024" })
+    .union([z.literal('auto'), z.int(WORKERS_EXPECTED).min(1, WORKERS_EXPECTED).max(1024, WORKERS_EXPECTED)], {
+      error: WORKERS_EXPECTED,
+    })
     .default('auto'),
   drain: z
     .strictObject({

@@ -1,13 +1,10 @@
 import { z } from 'zod';
-import { pemField, resource } from './fields.ts';
+import { pemField, resource, resourceName } from './fields.ts';
 
 const certificate = z.strictObject(pemField('pemCertificate', 'One certificate'));
 
 export const trustConfigSchema = resource('trustConfigs', {
-  name: z
-    .string()
-    .regex(/^(?:\S*\/)?[a-z0-9-]{1,63}$/, 'expected 1 to 63 lower-case letters, digits and hyphens') // spec 3.8
-    .meta({ description: 'Name of the resource.' }),
+  name: resourceName(/^(?:\S*\/)?[a-z0-9-]{1,63}$/, 'expected 1 to 63 lower-case letters, digits and hyphens'), // spec 3.8
   trustStores: z
     .array(
       z.strictObject({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { computeName, reference, resource } from './fields.ts';
+import { computeName, NO_EFFECT, reference, resource } from './fields.ts';
 
 const pathRule = z.strictObject({
   paths: z
@@ -11,13 +11,13 @@ const pathRule = z.strictObject({
 
 const pathMatcher = z.strictObject({
   name: computeName(),
-  description: z.unknown().optional(),
+  description: z.unknown().optional().meta({ description: NO_EFFECT }),
   defaultService: reference('backendServices'),
   pathRules: z.array(pathRule).max(1000, 'expected at most 1000 rules').default([]), // spec 3.4
 });
 
 const hostRule = z.strictObject({
-  description: z.unknown().optional(),
+  description: z.unknown().optional().meta({ description: NO_EFFECT }),
   hosts: z
     .array(z.string())
     .min(1, 'expected at least one host')

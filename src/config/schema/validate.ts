@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { shownKey, shownPath } from '../shown.ts';
 import { nearestWord } from '../suggestion.ts';
 import type { Path } from '../written.ts';
+import { NO_EFFECT } from './fields.ts';
 import { LATER_FIELDS, LATER_VALUES } from './google-fields.ts';
 import { type Kind, type SallyportSpec, SCHEMAS, type Spec, sallyportSettingsSchema } from './kinds.ts';
 
@@ -52,7 +53,11 @@ function check<S extends z.ZodType>(
       isRetried = true;
       continue;
     }
-    for (const issue of result.error.issues) problems.push(...explain(issue, { schema, kind, value, context }));
+    const subject = { schema, kind, value, context };
+    const misspelt = misspeltFields(result.error.issues, subject);
+    for (const issue of result.error.issues) {
+      if (!misspelt.has(JSON.stringify(issue.path))) problems.push(...explain(issue, subject));
+    }
     if (problems.length > 0) return { spec: null, problems };
     // All that was wrong were empty fields of later work.
     value = withoutUnknownKeys(value, result.error.issues);
@@ -103,9 +108,24 @@ function explainUnknownKey(key: string, path: Path, subject: Subject): readonly 
   }
   const known = knownKeys(subject.schema, path);
   const near = nearestWord(key, known);
-  const hint = near === null ? `expected one of ${known.join(', ')}; remove it` : `did you mean '${near}'?`;
+  const own = knownKeys(subject.schema, path, 'with effect');
+  const hint = near === null ? `expected one of ${own.join(', ')}; remove it` : `did you mean '${near}'?`;
   const place = path.length === 0 ? subject.kind : shownPath(path);
   return [{ path: at, at: 'key', message: `Cannot accept ${shownKey(key)}: unknown field of ${place}; ${hint}` }];
+}
+
+/** Paths that are missing only because their name is misspelt, which is reported. */
+function misspeltFields(issues: readonly z.core.$ZodIssue[], subject: Subject): ReadonlySet<string> {
+  const paths = new Set<string>();
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    const known = knownKeys(subject.schema, issue.path as Path);
+    for (const key of issue.keys) {
+      const path = [...(issue.path as Path), nearestWord(key, known) ?? key];
+      if (valueAt(subject.value, path) === undefined) paths.add(JSON.stringify(path));
+    }
+  }
+  return paths;
 }
 
 /** "expected …", from the issue itself where the schema gives no text of its own. */
@@ -116,6 +136,8 @@ function expectation(issue: z.core.$ZodIssue, subject: Subject): string {
     const expected = `expected ${listOr(options)}`;
     const found = valueAt(subject.value, issue.path as Path);
     const near = nearestWord(String(found), options) ?? sameEnding(String(found), options);
+    if (near !== null && options.length > MOST_LISTED)
+      return `expected one of ${options.length} words; did you mean '${near}'?`;
     return near === null || options.length === 1 ? expected : `${expected}; did you mean '${near}'?`;
   }
   if (issue.code === 'invalid_type') return `expected ${TYPE_NAMES[issue.expected] ?? issue.expected}`;
@@ -207,7 +229,7 @@ function patternOf(kind: string, path: Path): string {
   return pattern;
 }
 
-function knownKeys(schema: z.ZodType, path: Path): readonly string[] {
+function knownKeys(schema: z.ZodType, path: Path, which: 'writable' | 'with effect' = 'writable'): readonly string[] {
   let at: z.ZodType = unwrapped(schema);
   for (const step of path) {
     if (at instanceof z.ZodArray) at = unwrapped(at.element as z.ZodType);
@@ -216,7 +238,10 @@ function knownKeys(schema: z.ZodType, path: Path): readonly string[] {
   }
   if (!(at instanceof z.ZodObject)) return [];
   return Object.entries(at.shape)
-    .filter(([, field]) => (field as z.ZodType).meta()?.['deprecated'] !== true)
+    .filter(([, field]) => {
+      const meta = (field as z.ZodType).meta();
+      return meta?.['deprecated'] !== true && (which === 'writable' || meta?.description !== NO_EFFECT);
+    })
     .map(([key]) => key);
 }
 
@@ -251,6 +276,7 @@ const NEVER_VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> =
   },
   'targetHttpsProxies.quicOverride': { ENABLE: 'not supported: this runtime has no QUIC; expected NONE or DISABLE' },
 };
+const MOST_LISTED = 8; // beside a suggestion a longer list only hides it
 const TYPE_NAMES: Readonly<Record<string, string>> = {
   string: 'a text',
   number: 'a number',

@@ -1,0 +1,107 @@
+import { createPrivateKey } from 'node:crypto';
+import type { Issued, IssueRequest } from '#src/pki/issue/contract.ts';
+import { issue } from '#src/pki/issue/issue.ts';
+import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
+
+/** Every certificate that a golden case names, in a folder that the cases know as `${PKI}`. */
+export interface GoldenPki {
+  readonly folder: TempFolder;
+  /** Lines of private keys: none may appear in any output. */
+  readonly secrets: readonly string[];
+}
+
+export const GOLDEN_NOW_MS = Date.UTC(2026, 10, 21, 12);
+
+/**
+ *   root ── issuing ── server, server-p384, …, client, client-…
+ */
+export async function makeGoldenPki(): Promise<GoldenPki> {
+  const folder = makeTempFolder();
+  const secrets: string[] = [];
+  const write = (name: string, ...chain: readonly Issued[]) => {
+    folder.write(`${name}.crt`, chain.map(({ certificatePem }) => certificatePem).join(''), 0o644);
+    const key = chain[0]?.privateKeyPem ?? '';
+    folder.write(`${name}.key`, key, 0o600);
+    secrets.push(...key.split('\n').filter((line) => line !== '' && !line.startsWith('-----')));
+  };
+  const make = (request: IssueRequest) => issue({ notBefore: FROM, notAfter: UNTIL, ...request });
+  const root = await make({ subject: 'CN=Golden Root', ca: true });
+  const issuing = await make({ subject: 'CN=Golden Issuing CA', ca: true, issuer: root });
+  const other = await make({ subject: 'CN=Golden Stranger', ca: true });
+  const leaf = (request: Partial<IssueRequest>) =>
+    make({
+      subject: 'CN=site',
+      dnsNames: ['site.example'],
+      issuer: issuing,
+      extendedKeyUsage: ['serverAuth'],
+      ...request,
+    });
+  const client = (request: Partial<IssueRequest>) =>
+    make({ subject: 'CN=proxy', issuer: issuing, extendedKeyUsage: ['clientAuth'], ...request });
+
+  const server = await leaf({});
+  const weak = await leaf({ keyType: 'rsa-1024' });
+  write('root', root);
+  write('issuing', issuing);
+  write('stranger', other);
+  write('server', server);
+  write('server-chain', server, issuing);
+  write('server-chain-wrong', server, other);
+  write('server-chain-6', server, issuing, root, root, root, root);
+  write('server-p384', await leaf({ keyType: 'p384', dnsNames: ['*.site.example', 'SITE.example'] }));
+  write('server-p521', await leaf({ keyType: 'p521' }));
+  write('server-ed25519', await leaf({ keyType: 'ed25519' }));
+  const rsa = await leaf({ keyType: 'rsa-2048' });
+  write('server-rsa', rsa);
+  write('server-rsa1024', weak);
+  write('server-expired', await leaf({ notAfter: new Date(Date.UTC(2026, 5, 30)) }));
+  write('server-future', await leaf({ notBefore: new Date(Date.UTC(2027, 0, 1)) }));
+  write('server-client-usage', await leaf({ extendedKeyUsage: ['clientAuth'] }));
+  write('server-nameless', await leaf({ subject: 'CN=no host name', dnsNames: [] }));
+  write(
+    'server-sha1',
+    await make({ subject: 'CN=site', dnsNames: ['site.example'], issuer: root, signatureHash: 'SHA-1' }),
+  );
+  write('client', await client({}));
+  write('client-server-usage', await client({ extendedKeyUsage: ['serverAuth'] }));
+  write('client-no-usage', await client({ extendedKeyUsage: null }));
+  write('client-codesigning', await client({ extendedKeyUsage: ['clientAuth', 'codeSigning'] }));
+  write('client-expired', await client({ notAfter: new Date(Date.UTC(2026, 5, 30)) }));
+  write('client-ca', await client({ ca: true }));
+  write(
+    'anchor-expired',
+    await make({ subject: 'CN=Expired Root', ca: true, notAfter: new Date(Date.UTC(2026, 5, 30)) }),
+  );
+  write('anchor-weak', await make({ subject: 'CN=Weak Root', ca: true, keyFrom: weak }));
+  write('anchor-client-usage', await make({ subject: 'CN=Client Root', ca: true, extendedKeyUsage: ['clientAuth'] }));
+  write('anchor-no-sign', await make({ subject: 'CN=No Sign Root', ca: true, keyUsage: ['digitalSignature'] }));
+  const dns = Array.from({ length: 11 }, (_, index) => `d${index}.example`);
+  write('constraints-11', await make({ subject: 'CN=Constrained CA', ca: true, issuer: root, permitted: { dns } }));
+  write(
+    'constraints-10',
+    await make({ subject: 'CN=Ten CA', ca: true, issuer: root, permitted: { dns: dns.slice(1) } }),
+  );
+  for (const number of [1, 2, 3, 4])
+    write(`same-${number}`, await make({ subject: 'CN=Same CA', ca: true, issuer: root, keyFrom: issuing }));
+  const uris = [`https://long.example/${'x'.repeat(4000)}`];
+  write('large', await make({ subject: 'CN=Large Root', ca: true, uris }));
+
+  const encrypted = createPrivateKey(server.privateKeyPem).export({
+    type: 'pkcs8',
+    format: 'pem',
+    cipher: 'aes-256-cbc',
+    passphrase: 'golden',
+  });
+  folder.write('encrypted.key', encrypted);
+  folder.write('world-readable.key', server.privateKeyPem, 0o644);
+  folder.write('two-keys.key', server.privateKeyPem + rsa.privateKeyPem);
+  folder.write('not-pem.crt', 'hello');
+  folder.write('broken.crt', server.certificatePem.replace('-----END CERTIFICATE-----', ''));
+  folder.write('not-der.crt', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');
+  folder.write('latin1.crt', Buffer.from([0x2d, 0xe4, 0xff]));
+  folder.write('folder.crt/inside', '');
+  return { folder, secrets };
+}
+
+const FROM = new Date(Date.UTC(2026, 0, 1));
+const UNTIL = new Date(Date.UTC(2035, 0, 1));
