@@ -3,11 +3,14 @@ import type { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
 import type { HandshakeFailure } from '../telemetry/handshake-failure.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
+import type { EffectivePolicy } from '../tls/ssl-policy.ts';
 
 /** What the snapshot hands the frontend for one target proxy; built whole before the first connection sees it. */
 export interface FrontendProxy {
   readonly name: string;
   readonly sslPolicyName: string | null;
+  /** What the engines enforce, for the choice of certificate and for predictions. */
+  readonly policy: EffectivePolicy;
   readonly keepAliveTimeoutMs: number;
   readonly limits: FrontendLimits;
   readonly certificates: readonly CertificateEntry[];

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { asProxyError } from '../base/errors.ts';
+import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
+import type { FrontendEvents, FrontendProxy } from './contract.ts';
+
+/** Where a connection came in and whom to ask what its requests get. */
+export interface ConnectionHome {
+  readonly forwardingRule: string;
+  readonly events: FrontendEvents;
+  /** The newest proxy; a reload swaps it without touching the connections. */
+  current(): FrontendProxy;
+}
+
+/**
+ * One accepted connection. It keeps the proxy (and so the policy) that it was accepted under, but each request goes to the
+ * newest `onExchange` of that proxy.
+ */
+export class ClientConnection implements ConnectionFacts {
+  readonly id: string;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly targetProxy: string;
+  readonly forwardingRule: string;
+  readonly proxy: FrontendProxy;
+  readonly events: FrontendEvents;
+  /** The TCP socket under the TLS socket. */
+  readonly rawSocket: Socket;
+  readonly #home: ConnectionHome;
+  #readTls: (() => TlsFacts) | null;
+  #tls: TlsFacts | null;
+
+  constructor(rawSocket: Socket, home: ConnectionHome) {
+    this.id = nextConnectionId();
+    this.remoteAddress = plainAddress(rawSocket.remoteAddress ?? '');
+    this.remotePort = rawSocket.remotePort ?? 0;
+    this.localAddress = plainAddress(rawSocket.localAddress ?? '');
+    this.localPort = rawSocket.localPort ?? 0;
+    this.proxy = home.current();
+    this.targetProxy = this.proxy.name;
+    this.forwardingRule = home.forwardingRule;
+    this.events = home.events;
+    this.rawSocket = rawSocket;
+    this.#home = home;
+    this.#readTls = null;
+    this.#tls = null;
+  }
+
+  /** Read off the TLS socket on first use: many connections end without anybody asking. */
+  get tls(): TlsFacts | null {
+    if (this.#readTls !== null) {
+      this.#tls = this.#readTls();
+      this.#readTls = null;
+    }
+    return this.#tls;
+  }
+
+  get isSecure(): boolean {
+    return this.#readTls !== null || this.#tls !== null;
+  }
+
+  /** address:port of our side, brackets around IPv6: the authority of an HTTP/1.0 request without Host (RFC 9112 section 3.3). */
+  get localAuthority(): string {
+    return this.localAddress.includes(':')
+      ? `[${this.localAddress}]:${this.localPort}`
+      : `${this.localAddress}:${this.localPort}`;
+  }
+
+  secured(readTls: () => TlsFacts): void {
+    this.#readTls = readTls;
+  }
+
+  /** Hands an exchange to whoever forwards it. A throw there is a defect, but one of a single exchange. */
+  deliver(exchange: Exchange): void {
+    const newest = this.#home.current();
+    const proxy = newest.name === this.proxy.name ? newest : this.proxy;
+    try {
+      proxy.onExchange(exchange);
+    } catch (thrown) {
+      const error = asProxyError(thrown, 'internal_error', { phase: 'head' });
+      exchange.abort(error);
+      this.events.onBadRequest(this, error);
+    }
+  }
+}
+
+/** ::ffff:192.0.2.1 is how a dual-stack socket shows an IPv4 peer. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
+}
+
+let connectionCount = 0;
+
+function nextConnectionId(): string {
+  connectionCount++;
+  return `${PROCESS_ID}-${connectionCount.toString(36)}`;
+}
+
+/** Ids of two processes, or of two starts of one, do not meet in a log. */
+const PROCESS_ID = randomBytes(4).toString('hex');

@@ -1,0 +1,10 @@
+import type { ExchangeHandler } from '../http/exchange.ts';
+
+/** Stands in until somebody attaches: what happens to an unattended exchange is nobody's news. */
+export const IDLE_HANDLER: ExchangeHandler = {
+  onBodyData() {},
+  onBodyEnd() {},
+  onDrain() {},
+  onAbort() {},
+  onFinish() {},
+};
