@@ -1,7 +1,6 @@
 import type { CertificateEntry } from './certificate-entry.ts';
 import type { ClientHello, HelloStatus } from './client-hello.ts';
-import type { NegotiationFailure } from './negotiate.ts';
-import { negotiate } from './negotiate.ts';
+import { type NegotiationFailure, negotiate } from './negotiate.ts';
 import type { EffectivePolicy } from './ssl-policy.ts';
 
 /** The closed list: one of these is the `reason` label of every failed handshake. */
@@ -29,17 +28,15 @@ export type HandshakeFailureReason =
  */
 export type FailureSide = 'client' | 'proxy' | 'network';
 
-export interface HandshakeFailureCause {
-  /** The reader's last status, for failures before a whole hello; else 'hello'. */
-  readonly helloStatus: HelloStatus;
-  /** The reader's `detail`. */
-  readonly helloDetail?: string;
-  /** `error`: OpenSSL or the socket said `code`. `refused`: our own choice said `refusal` before OpenSSL saw a byte. */
-  readonly how: 'hello' | 'timeout' | 'closed' | 'error' | 'refused';
-  /** `error.code` of node:tls, for instance ERR_SSL_NO_SHARED_CIPHER or ECONNRESET. */
-  readonly code?: string;
-  readonly refusal?: { readonly reason: HandshakeFailureReason; readonly detail: string };
-}
+export type HandshakeFailureCause =
+  /** The reader ended with something else than a hello. */
+  | { readonly how: 'hello'; readonly status: HelloStatus; readonly detail: string }
+  /** The certificate choice refused before OpenSSL saw a byte. */
+  | { readonly how: 'refused'; readonly reason: HandshakeFailureReason; readonly detail: string }
+  /** OpenSSL or the socket said `error.code`, for instance ERR_SSL_NO_SHARED_CIPHER or ECONNRESET. */
+  | { readonly how: 'error'; readonly code: string }
+  | { readonly how: 'timeout' }
+  | { readonly how: 'closed' };
 
 export interface HandshakeFailureVerdict {
   readonly reason: HandshakeFailureReason;
@@ -56,16 +53,16 @@ export function handshakeFailureReason(
 ): HandshakeFailureVerdict {
   switch (cause.how) {
     case 'refused':
-      return verdict(cause.refusal?.reason ?? 'internal', cause.refusal?.detail ?? '');
+      return verdict(cause.reason, cause.detail);
     case 'timeout':
       if (hello === null) return verdict('hello_timeout', 'no whole ClientHello in time');
       return verdict('handshake_timeout', 'the handshake did not end in time');
     case 'closed':
       return verdict('peer_closed', hello === null ? 'closed inside the ClientHello' : 'closed during the handshake');
     case 'hello':
-      return helloVerdict(cause);
+      return helloVerdict(cause.status, cause.detail);
     case 'error':
-      return errorVerdict(hello, policy, certificate, cause.code ?? '');
+      return errorVerdict(hello, policy, certificate, cause.code);
   }
 }
 
@@ -76,9 +73,8 @@ export function alertRecord(reason: HandshakeFailureReason): Buffer | null {
   return Buffer.from([21, 3, 1, 0, 2, 2, description]); // RFC 8446 §6: alert record, fatal
 }
 
-function helloVerdict(cause: HandshakeFailureCause): HandshakeFailureVerdict {
-  const detail = cause.helloDetail ?? '';
-  switch (cause.helloStatus) {
+function helloVerdict(status: HelloStatus, detail: string): HandshakeFailureVerdict {
+  switch (status) {
     case 'not-tls':
       return verdict('not_tls', detail);
     case 'plain-http':
@@ -88,7 +84,7 @@ function helloVerdict(cause: HandshakeFailureCause): HandshakeFailureVerdict {
     case 'too-large':
       return verdict('hello_too_large', detail);
     default:
-      return verdict('internal', `hello status ${cause.helloStatus} is no failure`);
+      return verdict('internal', `hello status ${status} is no failure`);
   }
 }
 
@@ -98,14 +94,10 @@ function errorVerdict(
   certificate: CertificateEntry | null,
   code: string,
 ): HandshakeFailureVerdict {
+  const alert = ALERT.exec(code);
+  if (alert !== null) return verdict(BY_ALERT.get(alert[1]!) ?? 'peer_alert_other', code);
   const known = BY_CODE.get(code);
-  if (known === undefined) {
-    if (code.startsWith(ALERT_PREFIX_TLS) || code.startsWith(ALERT_PREFIX_SSL))
-      return verdict('peer_alert_other', code);
-    if (MALFORMED_CODES.has(code)) return verdict('malformed_hello', code);
-    if (CLOSED_CODES.has(code)) return verdict('peer_closed', code);
-    return verdict('internal', code);
-  }
+  if (known === undefined) return verdict(MALFORMED.test(code) ? 'malformed_hello' : 'internal', code);
   if (!known.refine || hello === null || certificate === null) return verdict(known.reason, code);
   // OpenSSL says NO_SHARED_CIPHER for a missing group, scheme or key type as well: the hello tells which.
   const outcome = negotiate(hello, policy, certificate);
@@ -144,8 +136,6 @@ const NETWORK_REASONS: ReadonlySet<HandshakeFailureReason> = new Set<HandshakeFa
   'peer_closed',
 ]);
 
-const ALERT_PREFIX_TLS = 'ERR_SSL_TLSV1';
-const ALERT_PREFIX_SSL = 'ERR_SSL_SSLV3_ALERT';
 const REFUSED = { refine: true } as const;
 const PLAIN = { refine: false } as const;
 
@@ -163,41 +153,29 @@ const BY_CODE: ReadonlyMap<string, KnownCode> = new Map<string, KnownCode>([
   ['ERR_SSL_NO_SUITABLE_SIGNATURE_ALGORITHM', { reason: 'no_shared_signature_algorithm', ...REFUSED }],
   ['ERR_SSL_WRONG_SIGNATURE_TYPE', { reason: 'no_shared_signature_algorithm', ...REFUSED }],
   ['ERR_SSL_NO_APPLICATION_PROTOCOL', { reason: 'alpn_mismatch', ...PLAIN }],
-  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', { reason: 'peer_alert_unknown_ca', ...PLAIN }],
-  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', { reason: 'peer_alert_certificate_expired', ...PLAIN }],
-  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', { reason: 'peer_alert_bad_certificate', ...PLAIN }],
-  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', { reason: 'peer_alert_bad_certificate', ...PLAIN }],
-  ['ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE', { reason: 'peer_alert_bad_certificate', ...PLAIN }],
-  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED', { reason: 'peer_alert_bad_certificate', ...PLAIN }],
   ['ERR_SSL_HTTP_REQUEST', { reason: 'plain_http', ...PLAIN }],
   ['ERR_SSL_WRONG_VERSION_NUMBER', { reason: 'not_tls', ...PLAIN }],
+  ['ECONNRESET', { reason: 'peer_closed', ...PLAIN }],
+  ['EPIPE', { reason: 'peer_closed', ...PLAIN }],
+  ['ETIMEDOUT', { reason: 'peer_closed', ...PLAIN }],
+  ['ERR_SSL_UNEXPECTED_EOF_WHILE_READING', { reason: 'peer_closed', ...PLAIN }],
   ['ERR_TLS_HANDSHAKE_TIMEOUT', { reason: 'handshake_timeout', ...PLAIN }],
 ]);
 
-const CLOSED_CODES: ReadonlySet<string> = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'ERR_SSL_UNEXPECTED_EOF_WHILE_READING',
-  'ETIMEDOUT',
+/** An alert of the client: OpenSSL names them by the version that brought them. */
+const ALERT = /^ERR_SSL_(?:SSL\/TLS|SSLV3|TLSV1|TLSV13)_(?:ALERT_)?(.+)$/;
+const BY_ALERT: ReadonlyMap<string, HandshakeFailureReason> = new Map<string, HandshakeFailureReason>([
+  ['UNKNOWN_CA', 'peer_alert_unknown_ca'],
+  ['CERTIFICATE_EXPIRED', 'peer_alert_certificate_expired'],
+  ['BAD_CERTIFICATE', 'peer_alert_bad_certificate'],
+  ['CERTIFICATE_UNKNOWN', 'peer_alert_bad_certificate'],
+  ['UNSUPPORTED_CERTIFICATE', 'peer_alert_bad_certificate'],
+  ['CERTIFICATE_REVOKED', 'peer_alert_bad_certificate'],
 ]);
 
-/** OpenSSL found in the hello (or in what followed) what our reader does not look at. */
-const MALFORMED_CODES: ReadonlySet<string> = new Set([
-  'ERR_SSL_BAD_EXTENSION',
-  'ERR_SSL_BAD_KEY_SHARE',
-  'ERR_SSL_BAD_PACKET',
-  'ERR_SSL_BAD_PSK_IDENTITY',
-  'ERR_SSL_BAD_RECORD_TYPE',
-  'ERR_SSL_DECODE_ERROR',
-  'ERR_SSL_LENGTH_MISMATCH',
-  'ERR_SSL_LENGTH_TOO_SHORT',
-  'ERR_SSL_MISSING_SIGALGS_EXTENSION',
-  'ERR_SSL_MISSING_SUPPORTED_GROUPS_EXTENSION',
-  'ERR_SSL_NO_COMPRESSION_SPECIFIED',
-  'ERR_SSL_NOT_ON_RECORD_BOUNDARY',
-  'ERR_SSL_UNEXPECTED_MESSAGE',
-  'ERR_SSL_UNEXPECTED_RECORD',
-]);
+/** OpenSSL's words for what a client got wrong where our reader does not look: inside extensions, or after the hello. */
+const MALFORMED =
+  /^ERR_SSL_(?:SSL3_EXT_INVALID|BAD|BINDER|CCS|DATA|DECODE|DECRYPTION|DIGEST|DUPLICATE|EXCESSIVE|ILLEGAL|INCONSISTENT|INVALID|LENGTH|MISSING|MIXED|NOT_ON_RECORD|NO_COMPRESSION|PACKET|RECORD|TOO|UNEXPECTED|UNKNOWN|UNSAFE|UNSOLICITED)_/;
 
 // RFC 8446 §6.2, RFC 7301 §3.2, RFC 6066 §3
 const ALERTS: Readonly<Partial<Record<HandshakeFailureReason, number>>> = {

@@ -74,7 +74,7 @@ describe('`negotiate()` predicts what OpenSSL does', () => {
     }
     expect(flight.kind).toBe('alert');
     expect(REASONS_BY_CODE[engine.lastCode] ?? [engine.lastCode]).toContain(outcome.reason);
-    const cause = { helloStatus: 'hello', how: 'error', code: engine.lastCode } as const;
+    const cause = { how: 'error', code: engine.lastCode } as const;
     expect(handshakeFailureReason(hello, effective, entry, cause).reason).toBe(outcome.reason);
   }
 });
