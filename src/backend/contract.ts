@@ -41,7 +41,11 @@ export interface BackendRequest {
   readonly isWebSocket: boolean;
 }
 
-/** One attempt at one endpoint. Callbacks are synchronous; exactly one of onEnd, onUpgrade, onError ends it. */
+/**
+ * One attempt at one endpoint. Callbacks are synchronous, never from within send(); exactly one of onEnd, onUpgrade, onError
+ * ends it. After an early 2xx the upload goes on and onEnd waits for it (spec 10.22); after an early error onEnd comes at once,
+ * and what is written afterwards is dropped.
+ */
 export interface BackendHandler {
   /** A verified connection carries the request from now on; no request byte was sent before. */
   onConnection(facts: BackendConnectionFacts): void;

@@ -129,10 +129,12 @@ function receivedAlert(code: string): string | null {
   return ALERTS_WITHOUT_THE_WORD.get(code) ?? null;
 }
 
+/** By shape, not by class: errors from C++ belong to the main context's Error, which need not be ours. */
 function read(error: unknown): { readonly code: string; readonly message: string; readonly name: string } {
-  if (!(error instanceof Error)) return { code: '', message: 'no error was reported', name: '' };
-  const { code } = error as NodeJS.ErrnoException;
-  return { code: typeof code === 'string' ? code : '', message: error.message, name: error.name };
+  if (typeof error !== 'object' || error === null) return { code: '', message: 'no error was reported', name: '' };
+  // OpenSSL's message is its whole error queue with addresses and source files; `reason` is the sentence in it.
+  const { code, reason, message, name } = error as Partial<NodeJS.ErrnoException> & { readonly reason?: string };
+  return { code: typeof code === 'string' ? code : '', message: reason ?? message ?? '', name: name ?? '' };
 }
 
 const PHASE_WORDS: Readonly<Record<ConnectPhase, string>> = {

@@ -1,0 +1,275 @@
+import { once } from 'node:events';
+import type { AddressInfo, Server } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type {
+  BackendCall,
+  BackendConnectionFacts,
+  BackendHandler,
+  BackendRequest,
+  BackendService,
+  Endpoint,
+} from '#src/backend/contract.ts';
+import type { BackendEvents } from '#src/backend/events.ts';
+import { type BackendDependencies, createBackendService } from '#src/backend/service.ts';
+import { SessionStore } from '#src/backend/session-store.ts';
+import { type Clock, systemClock } from '#src/base/clock.ts';
+import { digestOf } from '#src/base/digest.ts';
+import type { ProxyError } from '#src/base/errors.ts';
+import type {
+  LinkedAuthentication,
+  LinkedBackendService,
+  LinkedBackendTls,
+  LinkedCertificate,
+} from '#src/config/linked.ts';
+import type { HeaderList } from '#src/http/exchange.ts';
+import type { Issued } from '#src/pki/issue/contract.ts';
+
+/** Listens on a loopback port of the system's choice. */
+export async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
+  server.listen(0, host);
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** What happened to one exchange, in order. */
+export interface Outcome {
+  readonly connection: BackendConnectionFacts | null;
+  readonly interims: readonly { readonly status: number; readonly headers: HeaderList }[];
+  readonly status: number;
+  readonly headers: HeaderList;
+  readonly body: string;
+  readonly trailers: HeaderList;
+  readonly error: ProxyError | null;
+  readonly upgraded: Duplex | null;
+  /** The names of the callbacks, onData and onBodyWanted once each. */
+  readonly order: readonly string[];
+}
+
+export interface ExchangeOptions extends Partial<BackendRequest> {
+  readonly endpoint?: Endpoint;
+  /** Sent at the first onBodyWanted, and the end after it. */
+  readonly body?: string;
+  readonly requestTrailers?: HeaderList;
+}
+
+/** One exchange from beginning to end. */
+export function exchange(service: BackendService, options: ExchangeOptions = {}): Promise<Outcome> {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  const recorder = new Recorder(resolve);
+  const { body, requestTrailers = null } = options;
+  if (body !== undefined) {
+    recorder.onFirstBodyWanted = () => {
+      recorder.call!.writeBody(Buffer.from(body, 'latin1'));
+      recorder.call!.endBody(requestTrailers);
+    };
+  }
+  recorder.start(service, { contentLength: body === undefined ? 0 : -1, ...options });
+  return promise;
+}
+
+/** A handler that keeps what it is told; tests replace single callbacks. */
+export class Recorder implements BackendHandler {
+  call: BackendCall | null = null;
+  connection: BackendConnectionFacts | null = null;
+  readonly interims: { readonly status: number; readonly headers: HeaderList }[] = [];
+  status = 0;
+  headers: HeaderList = [];
+  readonly chunks: Buffer[] = [];
+  bodyWanted = 0;
+  onFirstBodyWanted: (() => void) | null = null;
+  readonly order: string[] = [];
+  ended = 0;
+  readonly #resolve: (outcome: Outcome) => void;
+
+  constructor(resolve: (outcome: Outcome) => void = () => {}) {
+    this.#resolve = resolve;
+  }
+
+  start(service: BackendService, options: ExchangeOptions = {}): BackendCall {
+    const endpoint = options.endpoint ?? service.pick([])!;
+    const before = this.order.length;
+    this.call = service.send(endpoint, requestOf(options), this);
+    if (this.order.length !== before) throw new Error('A callback came from within send()');
+    return this.call;
+  }
+
+  onConnection(facts: BackendConnectionFacts): void {
+    this.connection = facts;
+    this.order.push('onConnection');
+  }
+
+  onBodyWanted(): void {
+    if (this.bodyWanted++ > 0) return;
+    this.order.push('onBodyWanted');
+    this.onFirstBodyWanted?.();
+  }
+
+  onInterim(status: number, headers: HeaderList): void {
+    this.interims.push({ status, headers });
+    this.order.push('onInterim');
+  }
+
+  onResponse(status: number, headers: HeaderList): void {
+    this.status = status;
+    this.headers = headers;
+    this.order.push('onResponse');
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.chunks.length === 0) this.order.push('onData');
+    this.chunks.push(chunk);
+  }
+
+  onEnd(trailers: HeaderList): void {
+    this.order.push('onEnd');
+    this.#end({ trailers });
+  }
+
+  onUpgrade(status: number, headers: HeaderList, socket: Duplex): void {
+    this.status = status;
+    this.headers = headers;
+    this.order.push('onUpgrade');
+    this.#end({ upgraded: socket });
+  }
+
+  onError(error: ProxyError): void {
+    this.order.push('onError');
+    this.#end({ error });
+  }
+
+  #end(last: Partial<Outcome>): void {
+    if (++this.ended > 1) throw new Error(`An exchange ended twice: ${this.order.join(', ')}`);
+    const { connection, interims, status, headers, order } = this;
+    const body = Buffer.concat(this.chunks).toString('latin1');
+    this.#resolve({
+      ...{ connection, interims, status, headers, order, body, trailers: [], error: null, upgraded: null },
+      ...last,
+    });
+  }
+}
+
+export function requestOf(options: ExchangeOptions): BackendRequest {
+  return {
+    method: options.method ?? (options.contentLength === 0 || options.contentLength === undefined ? 'GET' : 'POST'),
+    target: options.target ?? '/',
+    scheme: options.scheme ?? 'https',
+    authority: options.authority ?? 'shop.example',
+    headers: options.headers ?? [],
+    contentLength: options.contentLength ?? 0,
+    isWebSocket: options.isWebSocket ?? false,
+  };
+}
+
+export function headerOf(headers: HeaderList, name: string): string | null {
+  const at = headers.findIndex((word, index) => index % 2 === 0 && word === name);
+  return at === -1 ? null : headers[at + 1]!;
+}
+
+/** Events as lines, for assertions. */
+export class EventLog implements BackendEvents {
+  readonly connects: BackendConnectionFacts[] = [];
+  readonly failures: ProxyError[] = [];
+  readonly closes: string[] = [];
+
+  onConnect(_service: string, facts: BackendConnectionFacts): void {
+    this.connects.push(facts);
+  }
+
+  onConnectFailure(_service: string, _endpoint: string, error: ProxyError): void {
+    this.failures.push(error);
+  }
+
+  onClose(_service: string, _endpoint: string, reason: string): void {
+    this.closes.push(reason);
+  }
+}
+
+export interface ServiceOptions {
+  readonly protocol?: 'HTTP' | 'HTTPS' | 'HTTP2';
+  readonly ports: readonly number[];
+  readonly host?: string;
+  readonly tls?: LinkedBackendTls | null;
+  readonly maxConnections?: number;
+  readonly maxPending?: number;
+  readonly events?: BackendEvents;
+  readonly clock?: Clock;
+  readonly sessions?: SessionStore;
+  readonly connectTimeoutMs?: number;
+}
+
+/** A service as src/config would link it. */
+export function makeService(options: ServiceOptions): BackendService {
+  const { host = '127.0.0.1', clock = systemClock } = options;
+  const linked: LinkedBackendService = {
+    name: 'shop',
+    digest: digestOf('shop'),
+    protocol: options.protocol ?? 'HTTP',
+    timeoutSec: 30,
+    endpoints: options.ports.map((port) => ({ host, port, isFqdn: false })),
+    tls: options.tls ?? null,
+    maxConnectionsPerEndpoint: options.maxConnections ?? 16,
+    maxPendingPerEndpoint: options.maxPending ?? 16,
+  };
+  const dependencies: BackendDependencies = {
+    clock,
+    events: options.events ?? new EventLog(),
+    sessions: options.sessions ?? new SessionStore(clock),
+    connectTimeoutMs: options.connectTimeoutMs ?? 5000,
+  };
+  return createBackendService(linked, dependencies);
+}
+
+export interface TlsOptions {
+  readonly sni?: string | null;
+  readonly dnsNames?: readonly string[];
+  readonly uris?: readonly string[];
+  readonly anchors?: readonly Issued[];
+  readonly intermediates?: readonly Issued[];
+  readonly allowlist?: readonly Issued[];
+  readonly client?: readonly Issued[];
+  readonly unauthenticated?: boolean;
+}
+
+/** Anchors and names default to none. `client`: leaf, then its chain. */
+export function makeTls(options: TlsOptions): LinkedBackendTls {
+  const { sni = null } = options;
+  const dnsNames = options.dnsNames ?? (sni === null ? [] : [sni]);
+  const ders = (certificates: readonly Issued[] = []) => certificates.map(({ der }) => der);
+  const trust = {
+    anchors: ders(options.anchors),
+    intermediates: ders(options.intermediates),
+    allowlist: ders(options.allowlist),
+  };
+  const authentication: LinkedAuthentication | null = options.unauthenticated
+    ? null
+    : {
+        name: 'authentication',
+        trustConfig: { name: 'trust', digest: digestOf(trust), ...trust },
+        publicRoots: false,
+        clientCertificate: options.client === undefined ? null : clientCertificate(options.client),
+      };
+  const contents = { sni, dnsNames, uris: options.uris ?? [], minTlsVersion: 'TLSv1.2' as const };
+  const digest = digestOf({ ...contents, trust, client: options.client?.map(({ der }) => der) });
+  return { ...contents, authentication, digest };
+}
+
+function clientCertificate(chain: readonly Issued[]): LinkedCertificate {
+  return {
+    name: 'client',
+    collection: 'certificates',
+    role: 'client',
+    digest: digestOf(chain[0]!.der),
+    certificatePem: chain.map(({ certificatePem }) => certificatePem).join(''),
+    privateKeyPem: chain[0]!.privateKeyPem,
+    keyType: 'P-256',
+    keyBits: 256,
+    hostNames: [],
+    notBeforeMs: 0,
+    notAfterMs: 0,
+    subject: '',
+    serial: '',
+    sha256: '',
+    file: null,
+    fileModifiedMs: null,
+  };
+}
