@@ -195,8 +195,8 @@ export function dottedOid(content: Buffer): string {
     if (arcBytes >= 5) large = (large << 7n) | BigInt(byte & 0x7f);
     else arc = (arc << 7) | (byte & 0x7f);
     if ((byte & 0x80) !== 0) continue;
-    if (text === '') text = firstArcs(arcBytes >= 5 ? large : BigInt(arc));
-    else text += `.${arcBytes >= 5 ? large : arc}`;
+    if (text === '') text = arcBytes >= 5 ? `2.${large - 80n}` : firstArcs(arc);
+    else text += arcBytes >= 5 ? `.${large}` : `.${arc}`;
     arc = 0;
     arcBytes = 0;
   }
@@ -204,10 +204,9 @@ export function dottedOid(content: Buffer): string {
   return text;
 }
 
-function firstArcs(value: bigint): string {
-  if (value < 40n) return `0.${value}`;
-  if (value < 80n) return `1.${value - 40n}`;
-  return `2.${value - 80n}`;
+function firstArcs(value: number): string {
+  if (value < 40) return `0.${value}`;
+  return value < 80 ? `1.${value - 40}` : `2.${value - 80}`;
 }
 
 /** Tag bytes, constructed bit included. */

@@ -1,6 +1,7 @@
 import { Budget, BudgetExceeded } from './budget.ts';
 import type { Certificate } from './certificate.ts';
-import type { Finding, RuleName } from './finding.ts';
+import { type Failure, MostSpecificFailure } from './failure.ts';
+import type { Finding } from './finding.ts';
 import { LIMITS } from './limits.ts';
 import { checkIssuerBasicConstraints } from './rules/basic-constraints.ts';
 import { checkCriticalExtensions } from './rules/critical-extensions.ts';
@@ -16,6 +17,14 @@ import { checkSerialNumber } from './rules/serial-number.ts';
 import { checkSignatureAlgorithm } from './rules/signature-algorithm.ts';
 import { checkNamePlacement } from './rules/subject-alternative-name.ts';
 import { checkValidity } from './rules/validity.ts';
+import {
+  badSignature,
+  NO_REASON,
+  noIssuer,
+  OWN_ANCHOR,
+  searchLimit,
+  TOO_MANY_OF_ONE_ENTITY,
+} from './search-findings.ts';
 import type { TrustStore } from './trust-store.ts';
 import type { PathLink, Purpose } from './verdict.ts';
 
@@ -23,13 +32,6 @@ import type { PathLink, Purpose } from './verdict.ts';
 export interface PathStep {
   readonly certificate: Certificate;
   readonly from: PathLink['from'];
-}
-
-/** Why a branch ended. */
-export interface Failure {
-  readonly finding: Finding;
-  readonly certificate: Certificate;
-  readonly depth: number;
 }
 
 export interface SearchInput {
@@ -50,10 +52,7 @@ export type SearchResult =
  * Depth-first search for a path from the leaf to an anchor (RFC 4158; the shape of rustls-webpki's builder). At each certificate
  * anchors are tried before intermediates, those of the peer before those of the trust config. A candidate issuer is judged when it
  * is met, cheap rules first and everything that does not depend on the path only once; a branch that fails is left and the next one
- * tried. Private anchors are searched to the end before public roots are looked at.
- *
- * Of all the reasons met, the most specific is reported: a broken rule on a chain whose signatures hold says more than a missing
- * issuer, a missing issuer further up more than one further down.
+ * tried. Of all the reasons met, the most specific is reported.
  */
 export class PathSearch {
   readonly #input: SearchInput;
@@ -63,13 +62,13 @@ export class PathSearch {
   readonly #signatures = new Map<Certificate, Map<Certificate, boolean>>();
   readonly #issuersOf = new Map<string, readonly PathStep[]>();
   #anchorKind: 'anchor' | 'publicRoots' = 'anchor';
-  #best: RankedFailure | null = null;
+  readonly #reasons = new MostSpecificFailure();
 
   constructor(input: SearchInput) {
     this.#input = input;
   }
 
-  /** `usesPublicRoots`: what the caller decided (they count only towards a DNS name, security rule 26). */
+  /** Searches for anchors of the first kind to the end, then for those of the next. */
   run(anchorKinds: readonly ('anchor' | 'publicRoots')[]): SearchResult {
     const start: PathStep[] = [{ certificate: this.#input.leaf, from: 'peer' }];
     try {
@@ -84,8 +83,7 @@ export class PathSearch {
       const expected = `at most ${thrown.spent}`;
       return { ok: false, failure: this.#atLeaf(searchLimit(thrown.message, expected)) };
     }
-    const failure = this.#best ?? this.#atLeaf(NO_REASON);
-    return { ok: false, failure };
+    return { ok: false, failure: this.#reasons.best ?? this.#atLeaf(NO_REASON) };
   }
 
   /** A complete path that begins with `path`, or null. */
@@ -100,8 +98,10 @@ export class PathSearch {
       this.#fail(finding, path[0]!.certificate, 0);
     }
     const issuers = this.#intermediatesFor(tip, path.length);
+    let hasFreshIssuer = false;
     for (const issuer of issuers) {
       if (below.some((certificate) => certificate.isSameEntity(issuer.certificate))) continue; // RFC 4158 section 5.2
+      hasFreshIssuer = true;
       const depth = path.length;
       if (depth + 1 >= LIMITS.pathCertificates) {
         const limit = `${LIMITS.pathCertificates} certificates`;
@@ -121,8 +121,9 @@ export class PathSearch {
       const found = this.#extend([...path, issuer]);
       if (found !== null) return found;
     }
-    if (anchors.length === 0 && !issuers.some((issuer) => !below.some((c) => c.isSameEntity(issuer.certificate)))) {
-      this.#fail(this.#noIssuer(tip, path.length - 1), tip, path.length - 1);
+    if (anchors.length === 0 && !hasFreshIssuer) {
+      const isSelfSignedLeaf = path.length === 1 && this.#isSelfSigned(tip);
+      this.#fail(noIssuer(tip, this.#input.store.name, isSelfSignedLeaf), tip, path.length - 1);
     }
     return null;
   }
@@ -219,37 +220,6 @@ export class PathSearch {
     return steps;
   }
 
-  #noIssuer(tip: Certificate, depth: number): Finding {
-    const { store } = this.#input;
-    const issuer = tip.issuer.text;
-    const trust = `trust config '${store.name}'`;
-    if (depth === 0 && this.#isSelfSigned(tip)) {
-      return {
-        rule: 'trust-anchor',
-        word: 'chain',
-        found: 'it is self-signed, and a leaf is never its own trust anchor',
-        expected: `a leaf issued by a CA of ${trust}`,
-        fix: `have a CA issue it, or add it to allowlistedCertificates of ${trust}`,
-      };
-    }
-    if (tip.isSelfIssued) {
-      return {
-        rule: 'trust-anchor',
-        word: 'chain',
-        found: `the chain ends at the self-issued '${tip.subject.text}'`,
-        expected: `a path to a trust anchor of ${trust}`,
-        fix: `add '${tip.subject.text}' to trustAnchors if you trust it`,
-      };
-    }
-    return {
-      rule: 'trust-anchor',
-      word: 'chain',
-      found: `the chain ends at '${tip.subject.text}', whose issuer '${issuer}' was not sent and is not in ${trust}`,
-      expected: 'a path to a trust anchor',
-      fix: `add '${issuer}' to trustAnchors (or to intermediateCas if it is not the root), or have the peer send it`,
-    };
-  }
-
   /** Only for the message: the verdict is no either way. */
   #isSelfSigned(certificate: Certificate): boolean {
     return (
@@ -258,14 +228,7 @@ export class PathSearch {
   }
 
   #fail(finding: Finding, certificate: Certificate, depth: number): void {
-    const rank = RANKS[finding.rule] ?? 0;
-    const best = this.#best;
-    const isBetter =
-      best === null ||
-      (rank >= LINKED || best.rank >= LINKED
-        ? rank > best.rank
-        : depth > best.depth || (depth === best.depth && rank > best.rank));
-    if (isBetter) this.#best = { finding, certificate, depth, rank };
+    this.#reasons.add({ finding, certificate, depth });
   }
 
   #atLeaf(finding: Finding): Failure {
@@ -283,10 +246,6 @@ export function checkAsChild(certificate: Certificate): Finding | null {
   );
 }
 
-interface RankedFailure extends Failure {
-  readonly rank: number;
-}
-
 /** More than three intermediates of one subject and key: "no validation is performed" (spec 2.5, 10.7). */
 function checkGroupSize(steps: readonly PathStep[], depth: number): void {
   if (steps.length <= LIMITS.sameEntityIntermediates) return;
@@ -294,8 +253,9 @@ function checkGroupSize(steps: readonly PathStep[], depth: number): void {
   for (const { certificate } of steps) {
     const key = certificate.spki.toString('latin1');
     const count = (counts.get(key) ?? 0) + 1;
-    if (count > LIMITS.sameEntityIntermediates)
+    if (count > LIMITS.sameEntityIntermediates) {
       throw new SearchEnded({ finding: TOO_MANY_OF_ONE_ENTITY, certificate, depth });
+    }
     counts.set(key, count);
   }
 }
@@ -310,66 +270,3 @@ class SearchEnded extends Error {
     this.failure = failure;
   }
 }
-
-function badSignature(issuer: Certificate): Finding {
-  return {
-    rule: 'signature',
-    word: 'chain',
-    found: `its signature does not verify with the key of '${issuer.subject.text}'`,
-    expected: 'a signature by its issuer',
-    fix: `provide the certificate of '${issuer.subject.text}' whose key signed it`,
-  };
-}
-
-function searchLimit(found: string, expected: string): Finding {
-  const fix = 'send fewer certificates, or add the issuing CA to trustAnchors';
-  return { rule: 'search-limit', word: 'searchLimit', found, expected, fix };
-}
-
-const OWN_ANCHOR: Finding = {
-  rule: 'trust-anchor',
-  word: 'chain',
-  found: 'it has the subject and key of its own issuer',
-  expected: 'a leaf issued by a CA; a certificate is never its own trust anchor',
-  fix: 'have a CA issue it, or add it to allowlistedCertificates',
-};
-
-const TOO_MANY_OF_ONE_ENTITY: Finding = {
-  rule: 'same-entity-limit',
-  word: 'pkiTooLarge',
-  found: `more than ${LIMITS.sameEntityIntermediates} intermediates have this subject and key`,
-  expected: `at most ${LIMITS.sameEntityIntermediates}, sent and in the trust config together`,
-  fix: 'send or configure fewer cross-certificates',
-};
-
-const NO_REASON: Finding = {
-  rule: 'trust-anchor',
-  word: 'chain',
-  found: 'no path to a trust anchor was found',
-  expected: 'a path to a trust anchor',
-  fix: 'add its CA to trustAnchors',
-};
-
-/** From here on the signature over the child was good: the reason is about the chain that was meant. */
-const LINKED = 10;
-
-/** How specific a reason is. Below LINKED the deeper one wins first, as it names the place where the chain broke off. */
-const RANKS: { readonly [rule in RuleName]?: number } = {
-  'trust-anchor': 1,
-  'key-identifiers': 2,
-  signature: 3,
-  'key-strength': 4,
-  'serial-number': 10,
-  'issuer-subject': 11,
-  'subject-alternative-name': 12,
-  'search-limit': 13,
-  'signature-algorithm': 14,
-  validity: 15,
-  'critical-extensions': 16,
-  'basic-constraints': 17,
-  'key-usage': 18,
-  'extended-key-usage': 19,
-  policies: 20,
-  'path-length': 21,
-  'name-constraints': 22,
-};

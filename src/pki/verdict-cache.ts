@@ -56,16 +56,19 @@ export class VerdictCache {
 
 /** SHA-256 over everything that a verdict depends on besides the time, each part with its length. */
 function keyOf({ chain, store, purpose, names, policy, proof }: VerifyRequest): string {
-  const question = Buffer.from(JSON.stringify([store.digest, purpose, names.dnsNames, names.uris, policy, proof]));
-  const parts: Uint8Array[] = [lengthBytes(question.length), question];
-  for (const der of chain) parts.push(lengthBytes(der.length), der);
-  return hash('sha256', Buffer.concat(parts), 'base64');
-}
-
-function lengthBytes(length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeUInt32BE(length);
-  return bytes;
+  const question = JSON.stringify([store.digest, purpose, names.dnsNames, names.uris, policy, proof]);
+  let size = 4 + question.length * 3; // UTF-8 takes at most three bytes per UTF-16 unit
+  for (const der of chain) size += 4 + der.length;
+  const bytes = Buffer.allocUnsafe(size);
+  const written = bytes.write(question, 4);
+  bytes.writeUInt32BE(written, 0);
+  let at = 4 + written;
+  for (const der of chain) {
+    bytes.writeUInt32BE(der.length, at);
+    bytes.set(der, at + 4);
+    at += 4 + der.length;
+  }
+  return hash('sha256', bytes.subarray(0, at), 'base64');
 }
 
 const MAX_ENTRIES = 1024; // about 1 kB each; one entry per certificate that a backend serves

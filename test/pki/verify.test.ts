@@ -319,6 +319,20 @@ test.each<Row>([
     reason: /URI:spiffe:\/\/b\.test\/x/,
   },
   {
+    title: 'name-constraints: a name that cannot be compared',
+    chain: async () => constrained({ excluded: { uri: ['a.test'] } }, { uris: ['urn:uuid:1'] }),
+    rule: 'name-constraints',
+    depth: 1,
+    reason: /URI:urn:uuid:1, which cannot be compared with its constraints/,
+  },
+  {
+    title: 'name-constraints: a malformed one',
+    chain: async () => constrained({ permitted: { dns: ['*.a.test'] } }, { dnsNames: ['x.a.test'] }),
+    rule: 'name-constraints',
+    depth: 1,
+    reason: /its name constraint DNS:\*\.a\.test is malformed/,
+  },
+  {
     title: 'name-constraints: a lower CA cannot widen what a higher one narrowed',
     chain: async () => {
       const narrow = await make({ subject: 'CN=Narrow', issuer: root, ca: true, permitted: { dns: ['a.test'] } });

@@ -7,14 +7,12 @@ export function checkIssuerName(certificate: Certificate): Finding | null {
   return finding('its issuer name is empty', 'the subject of the CA that signed it');
 }
 
-/** A CA has a subject (RFC 5280 section 4.1.2.6); names chain by it. */
+/**
+ * A CA has a subject (RFC 5280 section 4.1.2.6). That it equals the child's issuer (6.1.3 (a)(4)) is how the search finds it:
+ * `DistinguishedName.key`.
+ */
 export function checkIssuerSubject(issuer: Certificate): Finding | null {
   return issuer.subject.isEmpty ? finding('this CA has an empty subject', 'a name') : null;
-}
-
-/** Child issuer equals parent subject, as RFC 5280 section 7.1 compares names (6.1.3 (a)(4)). */
-export function isNamedIssuer(issuer: Certificate, child: Certificate): boolean {
-  return child.issuer.equals(issuer.subject);
 }
 
 function finding(found: string, expected: string): Finding {

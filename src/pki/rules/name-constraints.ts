@@ -1,7 +1,7 @@
 import type { Budget } from '../budget.ts';
 import type { Certificate } from '../certificate.ts';
 import type { Finding } from '../finding.ts';
-import { type GeneralName, generalNameText } from '../general-name.ts';
+import { type GeneralName, type GeneralNameKind, generalNameText } from '../general-name.ts';
 import { LIMITS } from '../limits.ts';
 import { isReadableConstraint, isReadableName, matchesConstraint } from '../name-constraint-match.ts';
 import { OID } from '../oids.ts';
@@ -39,24 +39,30 @@ export function checkNameConstraintsOfLeaf(leaf: Certificate): Finding | null {
  */
 export function checkNamesBelow(issuer: Certificate, below: readonly Certificate[], budget: Budget): Finding | null {
   if (issuer.nameConstraints === null) return null;
+  const { permitted, excluded } = issuer.nameConstraints;
+  const kinds = new Set([...permitted, ...excluded].map((base) => base.kind));
   for (let index = 0; index < below.length; index++) {
     const certificate = below[index]!;
     if (index > 0 && certificate.isSelfIssued) continue;
-    const violation = violationOf(issuer, certificate, budget);
+    const violation = violationOf(issuer, kinds, certificate, budget);
     if (violation !== null) return violation;
   }
   return null;
 }
 
-function violationOf(issuer: Certificate, certificate: Certificate, budget: Budget): Finding | null {
+function violationOf(
+  issuer: Certificate,
+  kinds: ReadonlySet<GeneralNameKind>,
+  certificate: Certificate,
+  budget: Budget,
+): Finding | null {
   const { permitted, excluded } = issuer.nameConstraints!;
   for (const name of constrainedNames(certificate)) {
-    const isConstrained = [...permitted, ...excluded].some((base) => base.kind === name.kind);
-    if (!isConstrained) continue;
-    const text = `'${certificate.subject.text}' below it has the name ${generalNameText(name)}`;
+    budget.spendNameComparison();
+    if (!kinds.has(name.kind)) continue;
     if (!isReadableName(name)) {
       return finding(
-        `${text}, which cannot be compared with its constraints`,
+        `${possession(certificate, name)}, which cannot be compared with its constraints`,
         'a well-formed name',
         'reissue that certificate',
       );
@@ -64,7 +70,7 @@ function violationOf(issuer: Certificate, certificate: Certificate, budget: Budg
     for (const base of excluded) {
       budget.spendNameComparison();
       if (base.kind !== name.kind || !matchesConstraint(name, base, 'excluded')) continue;
-      return finding(`${text}`, `no name in its excluded subtree ${generalNameText(base)}`, FIX);
+      return finding(possession(certificate, name), `no name in its excluded subtree ${generalNameText(base)}`, FIX);
     }
     let isPermitted = true;
     for (const base of permitted) {
@@ -75,9 +81,13 @@ function violationOf(issuer: Certificate, certificate: Certificate, budget: Budg
     }
     if (isPermitted) continue;
     const subtrees = permitted.filter((base) => base.kind === name.kind).map(generalNameText);
-    return finding(text, `a name in its permitted subtrees ${subtrees.join(', ')}`, FIX);
+    return finding(possession(certificate, name), `a name in its permitted subtrees ${subtrees.join(', ')}`, FIX);
   }
   return null;
+}
+
+function possession(certificate: Certificate, name: GeneralName): string {
+  return `'${certificate.subject.text}' below it has the name ${generalNameText(name)}`;
 }
 
 /** The subject, the SANs, and the subject's e-mail addresses where no SAN is one (RFC 5280 section 4.2.1.10). */

@@ -87,9 +87,10 @@ interface PolicyNode {
 
 /** RFC 5280 section 6.1.3 (d). */
 function keepPolicies(level: PolicyLevel, policies: readonly string[], isAnyPolicyAllowed: boolean): PolicyLevel {
-  const keepsAll = isAnyPolicyAllowed && policies.includes(OID.anyPolicy);
+  const listed = new Set(policies);
+  const keepsAll = isAnyPolicyAllowed && listed.has(OID.anyPolicy);
   const nodes = new Map<string, PolicyNode>();
-  for (const [policy, node] of level.nodes) if (keepsAll || policies.includes(policy)) nodes.set(policy, node);
+  for (const [policy, node] of level.nodes) if (keepsAll || listed.has(policy)) nodes.set(policy, node);
   if (level.hasAnyPolicy) {
     for (const policy of policies) {
       if (policy !== OID.anyPolicy && !nodes.has(policy)) nodes.set(policy, { parents: [] });
