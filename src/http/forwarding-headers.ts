@@ -84,7 +84,7 @@ export function backendRequestHeaders(
     headers.push(name, value);
   }
   const connection = request.connection;
-  const hops = `${addressText(connection.remoteAddress)},${addressText(connection.localAddress)}`;
+  const hops = `${connection.remoteAddress},${connection.localAddress}`;
   headers.push('x-forwarded-for', forwardedFor === '' ? hops : `${forwardedFor},${hops}`);
   headers.push('x-forwarded-proto', connection.tls === null ? 'http' : 'https');
   headers.push('via', VIA);
@@ -151,11 +151,6 @@ export function viaCount(headers: HeaderList): number {
     }
   }
   return count;
-}
-
-/** An address as logs and headers spell it: IPv4 in its own form although the listening socket is IPv6. */
-export function addressText(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
 /** True for the name itself and for every spelling of it with `_` instead of `-`. */

@@ -2,18 +2,18 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '#src/base/clock.ts';
+import { type Clock, systemClock } from '#src/base/clock.ts';
 import { Tunnel, type TunnelEnd } from '#src/forward/tunnel.ts';
 
 /** client ⇄ [left | tunnel | right] ⇄ backend, over real sockets. */
-async function startTunnel(idleMs = 60_000) {
+async function startTunnel(idleMs = 60_000, clock: Clock = systemClock) {
   const [client, left] = await socketPair();
   const [backend, right] = await socketPair();
   let closed: (end: TunnelEnd) => void;
   const ended = new Promise<TunnelEnd>((resolve) => {
     closed = resolve;
   });
-  const tunnel = new Tunnel(left, right, idleMs, systemClock, (end) => closed(end));
+  const tunnel = new Tunnel(left, right, idleMs, clock, (end) => closed(end));
   return { client, backend, left, right, tunnel, ended };
 }
 
@@ -110,19 +110,23 @@ describe('Tunnel', () => {
   });
 
   test('silence for idleMs closes both; bytes in either direction put it off', async () => {
-    const { client, backend, ended } = await startTunnel(60);
-    let isOpen = true;
-    void ended.then(() => {
-      isOpen = false;
-    });
-    client.resume();
-    backend.resume();
-    for (let i = 0; i < 12; i++) {
-      (i % 2 === 0 ? client : backend).write('x');
-      await sleep(10);
-      expect(isOpen).toBe(true);
+    let nowMs = 0; // held still, so that only the test makes time pass for the tunnel
+    const { client, backend, tunnel, ended } = await startTunnel(10, { ...systemClock, monotonicMs: () => nowMs });
+    for (const [sender, receiver] of [
+      [client, backend],
+      [backend, client],
+    ] as const) {
+      nowMs += 9;
+      const arrived = once(receiver, 'data');
+      sender.write('x');
+      await arrived;
     }
+    nowMs += 9;
+    await sleep(50); // the tunnel has looked at its clock several times by now
+    expect(client.readableEnded || client.closed).toBe(false);
+    nowMs += 1;
     expect(await ended).toBe('idle');
+    expect([tunnel.clientBytes, tunnel.backendBytes]).toEqual([1, 1]);
   });
 
   test('abort() closes both', async () => {
