@@ -93,7 +93,7 @@ describe('one exchange', () => {
 
   test('response trailers pass', async () => {
     const backend = await answeringBackend(
-      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: digest\r\n\r\n2\r\nok\r\n0\r\ndigest: x\r\ncontent-length: 9\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: digest\r\n\r\n2\r\nok\r\n0\r\ndigest: x\r\nvia: 1.1 inner\r\nhost: b\r\n\r\n',
     );
     const { port } = await startProxy([backend.port]);
     const answer = await client(port).send(GET).response('digest: x\r\n\r\n');
