@@ -590,6 +590,19 @@ describe('a malformed certificate', () => {
   });
 });
 
+test('any changed byte of the chain is refused, by a rule', () => {
+  const original = request([leaf, issuing]);
+  for (const [index, der] of original.chain.entries()) {
+    for (let at = 0; at < der.length; at++) {
+      const changed = Uint8Array.from(der);
+      changed[at]! ^= 1 << (at % 8);
+      const verdict = verify({ ...original, chain: original.chain.with(index, changed) });
+      if (verdict.ok || verdict.rule === 'internal-error') throw new Error(`byte ${at} of certificate ${index}`);
+    }
+  }
+  expect(verify(original).ok).toBe(true);
+});
+
 interface Options {
   readonly anchors?: readonly Issued[];
   readonly intermediates?: readonly Issued[];
