@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto';
+// hot path: for every connection.
+import { hash } from 'node:crypto';
 import type { ClientHello } from './client-hello.ts';
 
 /** JA3 (salesforce/ja3): MD5 over version, suites, extensions, groups and point formats as the hello lists them, without GREASE. */
 export function ja3(hello: ClientHello): string {
-  return createHash('md5').update(ja3Text(hello)).digest('hex');
+  return hash('md5', ja3Text(hello));
 }
 
 /** What `ja3` hashes. */

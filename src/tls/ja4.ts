@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+// hot path: for every connection.
+import { hash } from 'node:crypto';
 import type { ClientHello } from './client-hello.ts';
 
 /** JA4 (FoxIO, technical_details/JA4.md): readable prefix, hash of the sorted suites, hash of the sorted extensions and signature algorithms. */
@@ -17,15 +18,12 @@ function ja4Parts(hello: ClientHello): [string, string, string] {
   const suiteCount = count(hello.cipherSuites.length);
   const extensionCount = count(hello.extensions.length);
   const prefix = `t${versionMark(hello)}${name}${suiteCount}${extensionCount}${alpnMark(hello)}`;
-  const suites = hello.cipherSuites.map(hex4).sort().join(',');
-  const extensions = hello.extensions
-    .filter((type) => type !== SERVER_NAME && type !== ALPN)
-    .map(hex4)
-    .sort()
-    .join(',');
-  const schemes = hello.signatureAlgorithms ?? [];
-  if (extensions === '' || schemes.length === 0) return [prefix, suites, extensions];
-  return [prefix, suites, `${extensions}_${schemes.map(hex4).join(',')}`];
+  const suites = hexList(Uint16Array.from(hello.cipherSuites).sort());
+  const sorted = Uint16Array.from(hello.extensions).sort();
+  const extensions = hexList(sorted.filter((type) => type !== SERVER_NAME && type !== ALPN));
+  const schemes = hello.signatureAlgorithms;
+  if (extensions === '' || schemes === null || schemes.length === 0) return [prefix, suites, extensions];
+  return [prefix, suites, `${extensions}_${hexList(schemes)}`];
 }
 
 function versionMark(hello: ClientHello): string {
@@ -53,14 +51,21 @@ function count(items: number): string {
   return String(Math.min(items, 99)).padStart(2, '0');
 }
 
-function hex4(code: number): string {
-  return code.toString(16).padStart(4, '0');
+/** Four lower-case hex digits each, between commas. */
+function hexList(codes: readonly number[] | Uint16Array): string {
+  let text = '';
+  for (let i = 0; i < codes.length; i++) {
+    const code = codes[i]!;
+    text += (i === 0 ? '' : ',') + HEX[code >> 8] + HEX[code & 0xff];
+  }
+  return text;
 }
 
 function shortHash(text: string): string {
-  return text === '' ? '000000000000' : createHash('sha256').update(text).digest('hex').slice(0, 12);
+  return text === '' ? '000000000000' : hash('sha256', text).slice(0, 12);
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const SERVER_NAME = 0x0000;
 const ALPN = 0x0010;
 const VERSION_MARKS: ReadonlyMap<number, string> = new Map([

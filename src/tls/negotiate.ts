@@ -75,7 +75,7 @@ export function negotiatedVersion(hello: ClientHello, policy: EffectivePolicy): 
 }
 
 function negotiateTls13(hello: ClientHello, policy: EffectivePolicy, keyType: KeyType): Negotiation {
-  const suite = firstSuite(policy.tls13Suites, hello, null, null);
+  const suite = firstSuite(policy.tls13Suites, hello, null, null, 'TLSv1.3');
   if (suite === null) return failure('no_shared_cipher', 'no TLS 1.3 suite in common');
   if (hello.groups === null || hello.signatureAlgorithms === null || hello.keyShares === null) {
     // RFC 8446 §9.2, missing_extension
@@ -85,7 +85,7 @@ function negotiateTls13(hello: ClientHello, policy: EffectivePolicy, keyType: Ke
   const group = groupForTls13(hello, policy);
   if (group === null) return failure('no_shared_group', 'no key-exchange group in common');
   if (scheme === null) return noScheme(hello, policy, keyType);
-  const helloRetryRequest = hello.keyShares === null || !hello.keyShares.includes(group.code);
+  const helloRetryRequest = !hello.keyShares.includes(group.code);
   return { ok: true, version: 'TLSv1.3', suite, group, scheme, helloRetryRequest };
 }
 
@@ -100,7 +100,7 @@ function negotiateTls12(
   const group = groupForTls12(hello, policy);
   const exchange = group === null ? 'RSA' : null;
   const certificateFits = fitsCurve(hello, keyType) && (scheme !== null || version !== 'TLSv1.2');
-  const suite = certificateFits ? firstSuite(suitesFor(policy, family, version), hello, exchange, version) : null;
+  const suite = certificateFits ? firstSuite(policy.suites, hello, family, exchange, version) : null;
   if (suite !== null) {
     const used = suite.keyExchange === 'ECDHE' ? group : null;
     return { ok: true, version, suite, group: used, scheme, helloRetryRequest: false };
@@ -118,10 +118,10 @@ function whyNotTls12(
   group: NamedGroup | null,
 ): NotNegotiated {
   const family = keyType === 'RSA' ? 'RSA' : 'ECDSA';
-  if (firstSuite(policy.suites, hello, null, version) === null) {
+  if (firstSuite(policy.suites, hello, null, null, version) === null) {
     return failure('no_shared_cipher', `no ${version} suite in common`);
   }
-  if (firstSuite(suitesFor(policy, family, version), hello, null, version) === null) {
+  if (firstSuite(policy.suites, hello, family, null, version) === null) {
     return failure('certificate_key_type_mismatch', `no ${version} suite in common for the ${keyType} certificate`);
   }
   if (version === 'TLSv1.2' && scheme === null) return noScheme(hello, policy, keyType);
@@ -208,25 +208,22 @@ function fitsCurve(hello: ClientHello, keyType: KeyType): boolean {
   return hello.groups.includes(keyType === 'P-256' ? 0x0017 : 0x0018);
 }
 
-function suitesFor(policy: EffectivePolicy, family: 'RSA' | 'ECDSA', version: TlsVersion): readonly CipherSuite[] {
-  return policy.suites.filter(
-    (s) => s.authentication === family && (version === 'TLSv1.2' || s.minVersion === 'TLSv1'),
-  );
-}
-
 /** Server preference, except for clients that prefer ChaCha20. */
 function firstSuite(
   suites: readonly CipherSuite[],
   hello: ClientHello,
+  family: 'RSA' | 'ECDSA' | null,
   onlyExchange: 'RSA' | null,
-  version: TlsVersion | null,
+  version: TlsVersion,
 ): CipherSuite | null {
   const chachaFirst = prefersChacha(hello);
+  const before12 = version === 'TLSv1' || version === 'TLSv1.1';
   let first: CipherSuite | null = null;
   for (let i = 0; i < suites.length; i++) {
     const suite = suites[i]!;
     if (onlyExchange !== null && suite.keyExchange !== onlyExchange) continue;
-    if (version !== null && version !== 'TLSv1.2' && suite.minVersion !== 'TLSv1') continue;
+    if (family !== null && suite.authentication !== family) continue;
+    if (before12 && suite.minVersion !== 'TLSv1') continue;
     if (!hello.cipherSuites.includes(suite.code)) continue;
     if (!chachaFirst || suite.encryption === 'CHACHA20_POLY1305') return suite;
     first ??= suite;

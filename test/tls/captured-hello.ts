@@ -19,7 +19,7 @@ export function captureHello(options: ConnectionOptions = {}): Promise<Buffer> {
       const { port } = server.address() as AddressInfo;
       const client = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options });
       client.on('error', (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ECONNRESET') fail(error);
+        if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') fail(error);
       });
     });
   });

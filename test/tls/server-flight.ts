@@ -66,7 +66,7 @@ export class Engine {
       );
     });
     if (flight.kind !== 'hello') {
-      for (let i = 0; i < 100 && this.lastCode === ''; i++) await new Promise((done) => setTimeout(done, 1));
+      for (let i = 0; i < 5000 && this.lastCode === ''; i++) await new Promise((done) => setTimeout(done, 1));
     }
     return flight;
   }
