@@ -5,8 +5,8 @@ import type { Loaded, NotLoaded } from '../config/load.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { activate, provision, retireReplaced } from '../snapshot/snapshot.ts';
 import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
-import { adminSources } from './admin-sources.ts';
 import { ListenerSet } from './listener-set.ts';
+import { liveSources } from './live-sources.ts';
 import type { ProcessTelemetry } from './telemetry.ts';
 import { type FileWatch, fileSignatures, watchFiles } from './watch-files.ts';
 
@@ -53,7 +53,7 @@ export class ProxyProcess {
     this.#listeners = new ListenerSet(deps.telemetry.frontendEvents);
     this.#admin = new AdminServer(
       snapshot.configuration.settings.admin,
-      adminSources(
+      liveSources(
         deps.telemetry,
         () => this.#snapshot,
         () => this.#notReadyReasons(),
