@@ -25,12 +25,16 @@ export type RetryDecision = 'no' | 'next-endpoint' | 'once-more';
 /**
  * Retries only what cannot have happened (spec 10.21): a failed connect goes to the next endpoint; a reset before any response
  * byte is retried once, on a reused connection (where it is most likely the idle close that crossed with us), if the method is
- * idempotent or nothing was sent. Never after a response byte, never when body bytes were taken.
+ * idempotent, nothing was sent, or the server said that it did nothing. Never after a response byte, never when body bytes were taken.
  */
 export function decideRetry(attempt: FailedAttempt): RetryDecision {
   if (attempt.answered || attempt.bodyTaken) return 'no';
   switch (attempt.error.retry) {
     case 'yes':
+      // a stream that the server says it has not processed (RFC 9113 section 8.7): its connection is fine, or another will be
+      if (attempt.error.code === 'backend_connection_closed_before_data_sent_to_client') {
+        return attempt.resetRetried ? 'no' : 'once-more';
+      }
       return attempt.elapsedMs < CONNECT_RETRY_WINDOW_MS ? 'next-endpoint' : 'no';
     case 'if-reused':
       if (!attempt.reused || attempt.resetRetried) return 'no';

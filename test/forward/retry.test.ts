@@ -4,6 +4,7 @@ import { type ErrorCode, ProxyError } from '#src/base/errors.ts';
 import { CONNECT_RETRY_WINDOW_MS, decideRetry, type FailedAttempt, isIdempotent } from '#src/forward/retry.ts';
 
 const reset = new ProxyError('backend_connection_closed_before_data_sent_to_client');
+const notProcessed = new ProxyError(reset.code, { retry: 'yes' });
 const refused = new ProxyError('backend_connect_refused');
 const attempt: FailedAttempt = {
   error: reset,
@@ -29,12 +30,9 @@ describe('decideRetry()', () => {
     ['a failed connect for POST', { error: refused, method: 'POST', sent: false }, 'next-endpoint'],
     ['a failed connect after a reset was retried', { error: refused, resetRetried: true }, 'next-endpoint'],
     ['a failed connect after two connect timeouts', { error: refused, elapsedMs: CONNECT_RETRY_WINDOW_MS }, 'no'],
-    [
-      'a stream that an HTTP/2 server refused',
-      { error: new ProxyError(reset.code, { retry: 'yes' }) },
-      'next-endpoint',
-    ],
-    ['the same with body bytes taken', { error: new ProxyError(reset.code, { retry: 'yes' }), bodyTaken: true }, 'no'],
+    ['a POST that an HTTP/2 server refused', { error: notProcessed, method: 'POST', reused: false }, 'once-more'],
+    ['the same a second time', { error: notProcessed, resetRetried: true }, 'no'],
+    ['the same with body bytes taken', { error: notProcessed, bodyTaken: true }, 'no'],
     ['a corrupted response', { error: new ProxyError('backend_response_corrupted') }, 'no'],
     ['a timeout', { error: new ProxyError('backend_timeout') }, 'no'],
   ])('%s', (_what, change, expected) => {
