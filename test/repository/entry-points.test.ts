@@ -1,0 +1,25 @@
+// Security: every entry point runs with --disable-sigusr1, so that nobody who may signal the process can open its debugger.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+test.each([
+  ['bin/pinned-node.mjs', /runOnPinnedNode\(\['--disable-sigusr1'/],
+  ['scripts/build.ts', /#!\/usr\/bin\/env -S node --disable-sigusr1/],
+  ['Dockerfile', /^ENTRYPOINT \["node", "--disable-sigusr1", /m],
+])('%s starts the program with --disable-sigusr1', (file, expected) => {
+  expect(readFileSync(join(ROOT, file), 'utf8')).toMatch(expected);
+});
+
+test('package.json starts the program by way of the launcher only', () => {
+  const { scripts, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+    bin: Record<string, string>;
+  };
+  expect(bin).toEqual({ sallyport: 'bin/sallyport.mjs' });
+  const direct = Object.entries(scripts).filter(([, command]) => /src\/cli|dist\/cli/.test(command));
+  expect(direct).toEqual([]);
+  expect(scripts['start']).toBe('node scripts/launch.mjs demo');
+  expect(scripts['test']).toBe('node scripts/launch.mjs test');
+});
