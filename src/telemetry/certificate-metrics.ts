@@ -1,5 +1,4 @@
 import type { Registry } from 'prom-client';
-import { printable } from './escape.ts';
 import { Family } from './series.ts';
 
 /** What is exported of a certificate; a LinkedCertificate is one. */
@@ -66,7 +65,7 @@ export class CertificateMetrics {
       if (certificate.fileModifiedMs !== null) {
         this.#fileModified.series(name, role).value = certificate.fileModifiedMs / 1000;
       }
-      const subject = printable(certificate.subject, MAX_SUBJECT);
+      const subject = certificate.subject.slice(0, MAX_SUBJECT);
       this.#info.series(name, role, subject, certificate.keyType, certificate.serial, certificate.sha256).value = 1;
     }
     this.#loadedAtMs = loadedAtMs;

@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { escapeJsonLine } from './escape.ts';
+import { asciiJson } from './escape.ts';
 import type { LineSink } from './line-writer.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -32,9 +32,10 @@ export function createLog(sink: LineSink, level: LogLevel = 'info'): Log {
     level,
     base: null, // pid and hostname say nothing that the collector does not add
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    serializers: { err: (value: unknown) => value }, // errorFacts() did it; pino's own would serialise it again, uncapped
     formatters: { level: (label) => ({ level: label }) },
   };
-  return new PinoLog(pino(options, { write: (line: string) => sink.line(escapeJsonLine(line.trimEnd())) }));
+  return new PinoLog(pino(options, { write: (line: string) => sink.line(asciiJson(line.trimEnd())) }));
 }
 
 class PinoLog implements Log {

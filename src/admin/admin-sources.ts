@@ -1,0 +1,38 @@
+import type { RecentFailure } from '../telemetry/recent-failures.ts';
+
+/** What the admin server shows; read anew for each request. */
+export interface AdminSources {
+  /** Why the process is not ready; empty when it is. */
+  readiness(): readonly string[];
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** The effective configuration without secrets (LinkedConfiguration.redacted). */
+  configuration(): unknown;
+  certificates(): readonly CertificateStatus[];
+  backends(): readonly BackendStatus[];
+  /** Newest first. */
+  handshakes(): readonly RecentFailure[];
+}
+
+export interface CertificateStatus {
+  readonly name: string;
+  readonly collection: string;
+  readonly role: 'server' | 'client';
+  readonly subject: string;
+  readonly hostNames: readonly string[];
+  readonly keyType: string;
+  readonly keyBits: number;
+  readonly serial: string;
+  readonly sha256: string;
+  /** ISO 8601. */
+  readonly notBefore: string;
+  readonly notAfter: string;
+  readonly file: string | null;
+  readonly fileModified: string | null;
+  readonly loaded: string | null;
+}
+
+export interface BackendStatus {
+  readonly service: string;
+  readonly protocol: string;
+  readonly endpoints: readonly string[];
+}
