@@ -1,8 +1,8 @@
 import type { Findings } from './findings.ts';
-import { lastSegment, type Resource, type ResourceGraph } from './resource.ts';
+import { lastSegment, type Resource, type ResourceGraph, shownField } from './resource.ts';
 import { LATER_KINDS } from './schema/google-fields.ts';
 import { isKind, KINDS, type Kind } from './schema/kinds.ts';
-import { shownText, writtenText } from './shown.ts';
+import { isSecretText, shownText } from './shown.ts';
 import { nearestWord } from './suggestion.ts';
 import { nodeAt, type Path } from './written.ts';
 
@@ -51,15 +51,16 @@ interface MissingReference {
 }
 
 function reportMissing({ graph, findings, resource, path, value, to }: MissingReference): void {
-  const written = writtenText(value, resource.node, path);
-  const isExpanded = nodeAt(resource.node, path).node?.unexpanded != null;
-  const collection = isExpanded ? null : collectionOf(value);
+  const shown = shownField(resource, path);
+  // Neither its parts nor what is near them may be told either.
+  const isPrivate = nodeAt(resource.node, path).node?.unexpanded != null || isSecretText(value);
+  const collection = isPrivate ? null : collectionOf(value);
   if (collection !== null && collection !== to) {
     if (LATER_KINDS.includes(collection)) {
       findings.error(
         resource,
         path,
-        `Cannot resolve '${written}': ${collection} are not supported yet; refer to one of ${to}`,
+        `Cannot resolve ${shown}: ${collection} are not supported yet; refer to one of ${to}`,
       );
       return;
     }
@@ -68,19 +69,19 @@ function reportMissing({ graph, findings, resource, path, value, to }: MissingRe
     findings.error(
       resource,
       path,
-      `Cannot resolve '${written}': found collection '${shownText(collection)}', expected ${to}${hint}`,
+      `Cannot resolve ${shown}: found collection '${shownText(collection)}', expected ${to}${hint}`,
     );
     return;
   }
   const names = graph.names(to);
-  const near = isExpanded ? null : nearestWord(lastSegment(value), names);
+  const near = isPrivate ? null : nearestWord(lastSegment(value), names);
   const hint =
     near !== null
       ? `did you mean '${near}'?`
       : names.length === 0
         ? `there are none; define it under ${to}`
         : `define it under ${to}`;
-  findings.error(resource, path, `Cannot resolve '${written}': found no such resource in ${to}; ${hint}`);
+  findings.error(resource, path, `Cannot resolve ${shown}: found no such resource in ${to}; ${hint}`);
 }
 
 /** The segment before the name: `sslPolicies` of 'sslPolicies/modern' and of '…/global/sslPolicies/modern'. */

@@ -1,6 +1,6 @@
 import type { ConfigurationDocument } from './document.ts';
 import type { Kind, Spec } from './schema/kinds.ts';
-import { shownText, shownValue } from './shown.ts';
+import { isSecretText, shownText, shownValue } from './shown.ts';
 import { nodeAt, type Path, type WrittenNode } from './written.ts';
 
 /** A part of a document that diagnostics name: a resource, or `sallyport:`. */
@@ -67,7 +67,8 @@ export function makeResource(kind: Kind, document: ConfigurationDocument, index:
   return {
     kind,
     name: isNamed ? lastSegment(written) : null,
-    label: shownName === '' ? `${kind}[${index}]` : `${kind}/${shownText(shownName)}`,
+    label:
+      shownName === '' || (isNamed && isSecretText(written)) ? `${kind}[${index}]` : `${kind}/${shownText(shownName)}`,
     document,
     node,
     value,

@@ -7,14 +7,14 @@ export function shownValue(value: unknown, root: WrittenNode | null, path: Path)
   if (Array.isArray(value)) return value.length === 1 ? 'a list of 1' : `a list of ${value.length}`;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (typeof value !== 'string') return 'a mapping';
-  return isSecretPath(path) || isSecretText(value) ? 'a text that is not shown' : `'${writtenText(value, root, path)}'`;
+  const text = isSecretPath(path) ? null : unexpandedText(value, root, path);
+  return text === null || isSecretText(text) ? 'a text that is not shown' : `'${shownText(text)}'`;
 }
 
-/** A string with its variables unexpanded. */
+/** A string with its variables unexpanded, for the middle of a sentence. */
 export function writtenText(value: string, root: WrittenNode | null, path: Path): string {
-  const { node, found } = nodeAt(root, path);
-  const unexpanded = found ? (node?.unexpanded ?? null) : null;
-  return shownText(unexpanded ?? value);
+  const text = unexpandedText(value, root, path);
+  return isSecretText(text) ? '(not shown)' : shownText(text);
 }
 
 /** A field name, unless it may be a line of a key that slipped out of its block (RFC 7468 lines have up to 64 characters). */
@@ -57,9 +57,19 @@ function isSecretPath(path: Path): boolean {
   return path.some((step) => typeof step === 'string' && SECRET_FIELDS.has(step));
 }
 
-/** PEM, whatever field it landed in. */
-function isSecretText(text: string): boolean {
-  return text.includes('-----BEGIN') || text.includes('PRIVATE KEY');
+function unexpandedText(value: string, root: WrittenNode | null, path: Path): string {
+  const { node, found } = nodeAt(root, path);
+  return (found ? node?.unexpanded : null) ?? value;
+}
+
+/** PEM, or a line of its base64, whatever field it landed in. Paths of Google's have shorter segments, names have hyphens. */
+export function isSecretText(text: string): boolean {
+  if (text.includes('-----BEGIN') || text.includes('PRIVATE KEY')) return true;
+  return (text.match(BASE64_RUN) ?? []).some((run) => {
+    return run.split('/').some((segment) => {
+      return segment.length >= 20 && /[A-Z]/.test(segment) && /[a-z]/.test(segment) && /[0-9]/.test(segment);
+    });
+  });
 }
 
 const SECRET_FIELDS: ReadonlySet<string> = new Set([
@@ -73,5 +83,6 @@ const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'token',
 ]);
 const NOT_SHOWN = '(not shown)';
+const BASE64_RUN = /[A-Za-z0-9+/=]{40,}/g; // RFC 7468 section 2: lines of 64, of which the last may be shorter
 const LONGEST_SHOWN_KEY = 40; // the longest field name of Google's has 38
 const LONGEST_SHOWN_TEXT = 80; // a line of a terminal

@@ -2,7 +2,6 @@ import { authenticationOf, endpointsOf, isTls } from '../backend-identity.ts';
 import { serverNameProblem } from '../host-name.ts';
 import { lastSegment, type Resource, shownField } from '../resource.ts';
 import type { Spec } from '../schema/kinds.ts';
-import { shownText } from '../shown.ts';
 import type { Path } from '../written.ts';
 import { forEachRepeated, forEachSpec, type RuleContext } from './context.ts';
 
@@ -152,15 +151,11 @@ function fqdnProblem(spec: Service, endpoints: ReturnType<typeof endpointsOf>): 
   if (names.length === 0) return null;
   const hasAddresses = endpoints.some(({ isFqdn }) => !isFqdn);
   const hasSni = spec.tlsSettings?.sni !== undefined;
-  const shown = names
-    .slice(0, 3)
-    .map((name) => `'${shownText(name)}'`)
-    .join(', ');
   if (names.length > 1 && !hasSni) {
-    return `Cannot tell which name to send and verify: found endpoints named ${shown}${names.length > 3 ? ', …' : ''}, expected one name; set tlsSettings.sni or make a backend service for each`;
+    return `Cannot tell which name to send and verify: found endpoints of ${names.length} names, expected one name; set tlsSettings.sni or make a backend service for each`;
   }
   if (hasAddresses && !hasSni) {
-    return `Cannot tell which name to send and verify: found endpoints named ${shown} and endpoints with only an address, expected one kind; set tlsSettings.sni or make a backend service for each`;
+    return 'Cannot tell which name to send and verify: found endpoints with a name and endpoints with only an address, expected one kind; set tlsSettings.sni or make a backend service for each';
   }
   if (hasAddresses && spec.tlsSettings?.authenticationConfig === undefined) {
     return 'Cannot tell how to verify the backends: found INTERNET_FQDN_PORT endpoints, which are verified against the public roots, and others, which are not, expected one kind; set tlsSettings.authenticationConfig or make a backend service for each';

@@ -33,7 +33,7 @@ export function checkListeners({ graph, findings, settings }: RuleContext): void
       findings.error(
         rule,
         ['portRange'],
-        `Cannot listen on ${address} port ${port}: ${other.label} listens on ${other.address} port ${port} already; change one of them`,
+        `Cannot listen on ${shownField(rule, ['IPAddress'])} port ${shownField(rule, ['portRange'])}: ${other.label} takes that address and port already; change one of them`,
       );
     }
     taken.push({ label: rule.label, address, port });

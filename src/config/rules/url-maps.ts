@@ -2,6 +2,7 @@ import { isHostName } from '../host-name.ts';
 import { type Resource, shownField } from '../resource.ts';
 import type { Spec } from '../schema/kinds.ts';
 import { nearestWord } from '../suggestion.ts';
+import { nodeAt, type Path } from '../written.ts';
 import { forEachSpec, type RuleContext } from './context.ts';
 
 /** Hosts, paths and limits of URL maps (spec 3.4). */
@@ -38,10 +39,14 @@ function checkSize(map: Resource, spec: Spec<'urlMaps'>, { findings }: RuleConte
 
 function checkHostRules(map: Resource, spec: Spec<'urlMaps'>, { findings }: RuleContext): void {
   const matchers = spec.pathMatchers.map(({ name }) => name);
+  const suggested = matchers.filter((_, index) => isWritten(map, ['pathMatchers', index, 'name']));
   const firsts = new Map<string, string>();
   for (const [ruleIndex, rule] of spec.hostRules.entries()) {
     if (!matchers.includes(rule.pathMatcher)) {
-      const near = nearestWord(rule.pathMatcher, matchers);
+      const near = nearestWord(
+        rule.pathMatcher,
+        isWritten(map, ['hostRules', ruleIndex, 'pathMatcher']) ? suggested : [],
+      );
       const hint = near === null ? 'define it under pathMatchers' : `did you mean '${near}'?`;
       const path = ['hostRules', ruleIndex, 'pathMatcher'];
       findings.error(
@@ -117,6 +122,11 @@ function checkPathMatchers(map: Resource, spec: Spec<'urlMaps'>, { findings }: R
       }
     }
   }
+}
+
+/** False where a variable stands for the value: it is neither shown nor suggested. */
+function isWritten(map: Resource, path: Path): boolean {
+  return nodeAt(map.node, path).node?.unexpanded === null;
 }
 
 /** Exact, `*` or `*.domain` (spec 3.4), each with `:port` or without. */

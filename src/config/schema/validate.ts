@@ -102,9 +102,8 @@ function explainUnknownKey(key: string, path: Path, subject: Subject): readonly 
   if (advice !== undefined && Object.hasOwn(LATER_FIELDS[object] ?? {}, key)) {
     if (isEmpty(valueAt(subject.value, at))) return [];
     const hint = advice === '' ? 'remove it' : `remove it (${advice})`;
-    return [
-      { path: at, at: 'key', message: `Cannot accept '${shownPath(at)}': this field is not supported yet; ${hint}` },
-    ];
+    const name = path.length === 0 ? key : `${shownPath(path)}.${key}`; // a known one: shown whatever its length
+    return [{ path: at, at: 'key', message: `Cannot accept '${name}': this field is not supported yet; ${hint}` }];
   }
   const known = knownKeys(subject.schema, path);
   const near = nearestWord(key, known);
