@@ -6,8 +6,9 @@ import type { FrontendEvents, FrontendProxy } from './contract.ts';
 
 /** Where a connection came in and whom to ask what its requests get. */
 export interface ConnectionHome {
-  readonly forwardingRule: string;
   readonly events: FrontendEvents;
+  /** Name of the rule that leads here; a reload may rename it. */
+  forwardingRule(): string;
   /** The newest proxy; a reload swaps it without touching the connections. */
   current(): FrontendProxy;
 }
@@ -29,8 +30,8 @@ export class ClientConnection implements ConnectionFacts {
   /** The TCP socket under the TLS socket. */
   readonly rawSocket: Socket;
   readonly #home: ConnectionHome;
-  #readTls: (() => TlsFacts) | null;
-  #tls: TlsFacts | null;
+  /** Set once, when the handshake is over. */
+  tls: TlsFacts | null;
 
   constructor(rawSocket: Socket, home: ConnectionHome) {
     this.id = nextConnectionId();
@@ -40,25 +41,15 @@ export class ClientConnection implements ConnectionFacts {
     this.localPort = rawSocket.localPort ?? 0;
     this.proxy = home.current();
     this.targetProxy = this.proxy.name;
-    this.forwardingRule = home.forwardingRule;
+    this.forwardingRule = home.forwardingRule();
     this.events = home.events;
     this.rawSocket = rawSocket;
     this.#home = home;
-    this.#readTls = null;
-    this.#tls = null;
-  }
-
-  /** Read off the TLS socket on first use: many connections end without anybody asking. */
-  get tls(): TlsFacts | null {
-    if (this.#readTls !== null) {
-      this.#tls = this.#readTls();
-      this.#readTls = null;
-    }
-    return this.#tls;
+    this.tls = null;
   }
 
   get isSecure(): boolean {
-    return this.#readTls !== null || this.#tls !== null;
+    return this.tls !== null;
   }
 
   /** address:port of our side, brackets around IPv6: the authority of an HTTP/1.0 request without Host (RFC 9112 section 3.3). */
@@ -66,10 +57,6 @@ export class ClientConnection implements ConnectionFacts {
     return this.localAddress.includes(':')
       ? `[${this.localAddress}]:${this.localPort}`
       : `${this.localAddress}:${this.localPort}`;
-  }
-
-  secured(readTls: () => TlsFacts): void {
-    this.#readTls = readTls;
   }
 
   /** Hands an exchange to whoever forwards it. A throw there is a defect, but one of a single exchange. */

@@ -28,7 +28,7 @@ export async function startPlainDoor(options: PlainDoorOptions = {}): Promise<Pl
   const recorder = new Recorder();
   const { keepAliveTimeoutMs = 610_000, limits = {} } = options;
   const proxy = stubProxy(recorder, { keepAliveTimeoutMs, limits: limits as FrontendLimits });
-  const home = { forwardingRule: 'rule', events: recorder, current: () => proxy };
+  const home = { forwardingRule: () => 'rule', events: recorder, current: () => proxy };
   const door = new Http1Door({ ...DEFAULT_TIMEOUTS, checkIntervalMs: 20, ...options.timeouts }, systemClock);
   const accepted = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {

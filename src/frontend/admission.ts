@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs';
+import type { FrontendLimits } from './contract.ts';
+
+export type Refusal = 'connection_limit' | 'address_limit' | 'handshake_limit';
+
+/** Counts who is in, and says no at a limit. Every map entry belongs to an open connection, so the map is as bounded as they are. */
+export class Admission {
+  #connections = 0;
+  #handshakes = 0;
+  readonly #perAddress = new Map<string, number>();
+  readonly #mostConnections: number;
+
+  /** `fileLimit`: RLIMIT_NOFILE; what it allows comes before what the configuration does (security rule 10). */
+  constructor(fileLimit: number) {
+    this.#mostConnections = Math.max(1, Math.floor((fileLimit - RESERVED_FILES) / FILES_PER_CONNECTION));
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  get handshakes(): number {
+    return this.#handshakes;
+  }
+
+  /** null: counted in, with a handshake to come. */
+  enter(address: string, limits: FrontendLimits): Refusal | null {
+    if (this.#connections >= Math.min(limits.connections, this.#mostConnections)) return 'connection_limit';
+    if (this.#handshakes >= limits.unfinishedHandshakes) return 'handshake_limit';
+    const key = addressKey(address);
+    const present = this.#perAddress.get(key) ?? 0;
+    if (present >= limits.connectionsPerAddress) return 'address_limit';
+    this.#perAddress.set(key, present + 1);
+    this.#connections++;
+    this.#handshakes++;
+    return null;
+  }
+
+  handshakeOver(): void {
+    this.#handshakes--;
+  }
+
+  leave(address: string): void {
+    const key = addressKey(address);
+    const present = this.#perAddress.get(key) ?? 0;
+    if (present <= 1) this.#perAddress.delete(key);
+    else this.#perAddress.set(key, present - 1);
+    this.#connections--;
+  }
+}
+
+/** An IPv4 address counts by itself, an IPv6 one by its /64: that is what one customer of a network gets. */
+export function addressKey(address: string): string {
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = address.split('::', 2);
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const rest = tail === '' ? 0 : tail.split(':').length;
+    for (let missing = 8 - groups.length - rest; missing > 0 && groups.length < 4; missing--) groups.push('0');
+    if (groups.length < 4 && tail !== '') groups.push(...tail.split(':'));
+  }
+  return `${groups.slice(0, 4).join(':')}::/64`;
+}
+
+/** The soft RLIMIT_NOFILE of this process; Node raises it to the hard one at start. */
+export function openFileLimit(): number {
+  try {
+    const found = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
+    if (found !== null) return Number(found[1]);
+  } catch {
+    // no procfs: macOS
+  }
+  const report = process.report as typeof process.report & { excludeNetwork: boolean };
+  report.excludeNetwork = true; // resolving the names of open sockets takes seconds
+  const limits = (report.getReport() as { userLimits?: { open_files?: { soft?: number | string } } }).userLimits;
+  const soft = Number(limits?.open_files?.soft);
+  return Number.isFinite(soft) ? soft : Number.MAX_SAFE_INTEGER;
+}
+
+const FILES_PER_CONNECTION = 2; // its own, and one towards a backend
+const RESERVED_FILES = 64; // log, admin and its connections, event loop, configuration files during a reload

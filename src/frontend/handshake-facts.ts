@@ -1,0 +1,67 @@
+import type { TLSSocket } from 'node:tls';
+import type { TlsFacts } from '../http/exchange.ts';
+import type { CertificateEntry } from '../tls/certificate-entry.ts';
+import { cipherSuiteCode } from '../tls/cipher-suite-names.ts';
+import type { ClientHello } from '../tls/client-hello.ts';
+import { ja3 } from '../tls/ja3.ts';
+import { ja4 } from '../tls/ja4.ts';
+import type { Negotiation } from '../tls/negotiate.ts';
+
+/**
+ * What TLS agreed on, read off the socket when the handshake is over (a closed socket would not tell any more). The
+ * fingerprints are hashed when somebody asks, and the hello is let go then.
+ */
+export class HandshakeFacts implements TlsFacts {
+  readonly protocol: string;
+  readonly cipher: string;
+  readonly cipherCode: string;
+  readonly group: string | null;
+  readonly sni: string | null;
+  readonly alpn: string | null;
+  readonly resumed: boolean;
+  readonly certificate: string;
+  readonly sslPolicy: string | null;
+  #hello: ClientHello | null;
+  #ja3: string;
+  #ja4: string;
+
+  constructor(
+    socket: TLSSocket,
+    hello: ClientHello,
+    negotiation: Negotiation,
+    certificate: CertificateEntry,
+    sslPolicy: string | null,
+  ) {
+    this.protocol = socket.getProtocol() ?? '';
+    this.cipher = socket.getCipher()?.standardName ?? '';
+    this.cipherCode = (cipherSuiteCode(this.cipher) ?? 0).toString(16).padStart(4, '0');
+    this.resumed = socket.isSessionReused();
+    const isAsPredicted =
+      negotiation.ok && negotiation.version === this.protocol && negotiation.suite.name === this.cipher;
+    this.group = isAsPredicted && !this.resumed ? (negotiation.group?.name ?? null) : null;
+    this.sni = hello.serverName;
+    this.alpn = socket.alpnProtocol === false || socket.alpnProtocol === null ? null : socket.alpnProtocol;
+    this.certificate = certificate.name;
+    this.sslPolicy = sslPolicy;
+    this.#hello = hello;
+    this.#ja3 = '';
+    this.#ja4 = '';
+  }
+
+  get ja3(): string {
+    this.#fingerprint();
+    return this.#ja3;
+  }
+
+  get ja4(): string {
+    this.#fingerprint();
+    return this.#ja4;
+  }
+
+  #fingerprint(): void {
+    if (this.#hello === null) return;
+    this.#ja3 = ja3(this.#hello);
+    this.#ja4 = ja4(this.#hello);
+    this.#hello = null;
+  }
+}

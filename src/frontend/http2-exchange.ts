@@ -1,0 +1,351 @@
+// hot path
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { asProxyError, ProxyError } from '../base/errors.ts';
+import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
+import { fieldValueOrEmpty, isLowerCaseToken } from '../http/field-value.ts';
+import type { RequestHead } from '../http/request-head.ts';
+import { IDLE_HANDLER } from './idle-handler.ts';
+
+/** What an exchange tells the session it runs on. */
+export interface Http2Owner {
+  readonly facts: ConnectionFacts & { readonly isSecure: boolean };
+  /** The stream is gone. `reset`: the client took it back before it had the response. */
+  onExchangeOver(exchange: Http2Exchange, reset: boolean): void;
+}
+
+/** The stream carries its exchange, so that one set of listeners serves all streams without a closure each. */
+interface ExchangeStream extends ServerHttp2Stream {
+  [EXCHANGE]?: Http2Exchange;
+}
+
+/**
+ * An Exchange over one stream of node:http2.
+ *
+ * | event on the stream | before our END_STREAM           | after it                     |
+ * |---------------------|---------------------------------|------------------------------|
+ * | `end`               | onBodyEnd, unless it was reset  | nothing                      |
+ * | `aborted`           | onAbort                         | does not come                |
+ * | `finish`            | does not count (HEAD, a reset)  | onFinish                     |
+ * | `close`             | onAbort                         | onAbort unless `finish` came |
+ */
+export class Http2Exchange implements Exchange {
+  readonly connection: ConnectionFacts;
+  readonly protocol: HttpProtocol = 'HTTP/2';
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  readonly authority: string;
+  readonly target: string;
+  readonly headers: HeaderList;
+  readonly contentLength: number;
+  readonly expectsContinue: boolean;
+  readonly isWebSocket = false;
+  readonly rejection: ProxyError | null;
+  readonly startedAtMs: number;
+  requestBytes: number;
+  responseBytes: number;
+  responded: boolean;
+  /** For the progress check: bytes that had moved at the last change, and when that was. */
+  bytesMoved: number;
+  movedAtMs: number;
+  readonly #owner: Http2Owner;
+  readonly #stream: ExchangeStream;
+  #handler: ExchangeHandler;
+  #trailers: HeaderList;
+  #continueSent: boolean;
+  #reading: boolean;
+  #paused: boolean;
+  #requestEnded: boolean;
+  #listensForDrain: boolean;
+  #waitsForTrailers: boolean;
+  #responseTrailers: HeaderList | null;
+  #responseEnded: boolean;
+  /** The handler has been told the end, or asked for it: nothing is called any more. */
+  #over: boolean;
+  #wasTakenBack: boolean;
+
+  constructor(
+    owner: Http2Owner,
+    stream: ServerHttp2Stream,
+    head: RequestHead,
+    endStream: boolean,
+    startedAtMs: number,
+  ) {
+    this.connection = owner.facts;
+    this.method = head.method;
+    this.scheme = owner.facts.isSecure ? 'https' : 'http';
+    this.authority = head.authority;
+    this.target = head.target;
+    this.headers = head.headers;
+    this.contentLength = head.contentLength;
+    this.expectsContinue = head.expectsContinue;
+    this.rejection = head.rejection;
+    this.startedAtMs = startedAtMs;
+    this.requestBytes = 0;
+    this.responseBytes = 0;
+    this.responded = false;
+    this.bytesMoved = 0;
+    this.movedAtMs = startedAtMs;
+    this.#owner = owner;
+    this.#stream = stream;
+    this.#handler = IDLE_HANDLER;
+    this.#trailers = NO_FIELDS;
+    this.#continueSent = false;
+    this.#reading = false;
+    this.#paused = false;
+    this.#requestEnded = endStream;
+    this.#listensForDrain = false;
+    this.#waitsForTrailers = false;
+    this.#responseTrailers = null;
+    this.#responseEnded = false;
+    this.#over = false;
+    this.#wasTakenBack = false;
+    this.#stream[EXCHANGE] = this;
+    stream.on('error', ignore);
+    stream.on('aborted', onStreamAborted);
+    stream.on('finish', onStreamFinish);
+    stream.on('close', onStreamClose);
+    if (!endStream) stream.on('trailers', onStreamTrailers);
+  }
+
+  /** True while only the client can move things on: it owes us body bytes, or a window to send into. */
+  get waitsForClient(): boolean {
+    if (this.#reading && !this.#paused && !this.#requestEnded) return true;
+    return this.responded && this.#stream.bufferSize > 0;
+  }
+
+  /** Bytes that went either way so far; what waits for the client's window does not count. */
+  get movedBytes(): number {
+    return this.requestBytes + this.responseBytes - this.#stream.bufferSize;
+  }
+
+  attach(handler: ExchangeHandler): void {
+    this.#handler = handler;
+  }
+
+  readBody(): void {
+    if (this.#reading || this.#over) return;
+    this.#reading = true;
+    if (this.#requestEnded) {
+      process.nextTick(endBodySoon, this);
+      return;
+    }
+    this.#stream.on('data', onStreamData);
+    this.#stream.on('end', onStreamEnd);
+    if (this.#paused) this.#stream.pause();
+  }
+
+  pauseBody(): void {
+    this.#paused = true;
+    if (this.#reading) this.#stream.pause();
+  }
+
+  resumeBody(): void {
+    this.#paused = false;
+    if (this.#reading && !this.#over) this.#stream.resume();
+  }
+
+  sendContinue(): void {
+    if (!this.expectsContinue || this.#continueSent || this.responded || this.#over) return;
+    this.#continueSent = true;
+    this.#stream.additionalHeaders({ ':status': 100 });
+  }
+
+  interim(status: number, headers: HeaderList): void {
+    if (this.responded || this.#over) return;
+    this.#stream.additionalHeaders({ ':status': status, ...fieldObject(headers) });
+  }
+
+  respond(status: number, headers: HeaderList, body: boolean): void {
+    if (this.#over || this.responded) return;
+    this.responded = true;
+    const list: (string | number)[] = [':status', status];
+    let hasLength = false;
+    let namesTrailers = false;
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!;
+      if (name === 'content-length') hasLength = true;
+      else if (name === 'trailer') namesTrailers = true;
+      // nghttp2 sends what it is given, and a client resets the stream for it
+      if (isLowerCaseToken(name)) list.push(name, fieldValueOrEmpty(headers[i + 1]!));
+    }
+    // With a known length END_STREAM can go with the last DATA; trailers after one are announced or lost.
+    this.#waitsForTrailers = body && (!hasLength || namesTrailers);
+    if (this.#waitsForTrailers) this.#stream.on('wantTrailers', onStreamWantTrailers);
+    try {
+      this.#stream.respond(list as unknown as string[], { endStream: !body, waitForTrailers: this.#waitsForTrailers });
+    } catch (thrown) {
+      this.#fail(thrown); // for instance a status over 599
+    }
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#over || this.#responseEnded) return true;
+    this.responseBytes += chunk.byteLength;
+    const taken = this.#stream.write(chunk);
+    if (!taken && !this.#listensForDrain) {
+      this.#listensForDrain = true;
+      this.#stream.on('drain', onStreamDrain);
+    }
+    return taken;
+  }
+
+  end(trailers: HeaderList | null): void {
+    if (this.#over || this.#responseEnded) return;
+    this.#responseEnded = true;
+    this.#responseTrailers = trailers;
+    if (this.#stream.writableFinished)
+      process.nextTick(finishSoon, this); // a HEAD request's, ended by node:http2 at the start
+    else this.#stream.end();
+  }
+
+  switchProtocols(): Duplex {
+    throw new Error('HTTP/2 has no upgrade (RFC 9113 section 8.6)');
+  }
+
+  /** Nothing to do until the response is complete: then the rest of the body is refused with RST_STREAM(NO_ERROR). */
+  discardBody(): void {
+    if (this.#reading && !this.#requestEnded) this.#stream.pause();
+  }
+
+  abort(error: ProxyError): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream.destroy(error); // RST_STREAM(INTERNAL_ERROR); close(code) could send END_STREAM first
+  }
+
+  /** Called when the sweep finds no progress. */
+  timeOut(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const error = new ProxyError('client_timed_out', { phase: this.responded ? 'relay' : 'send' });
+    this.#stream.destroy(error);
+    this.#handler.onAbort(error);
+  }
+
+  onData(chunk: Buffer): void {
+    this.requestBytes += chunk.length;
+    if (!this.#over) this.#handler.onBodyData(chunk);
+  }
+
+  onEnd(): void {
+    if (this.#over || this.#stream.aborted) return; // RST_STREAM(NO_ERROR) also looks like an end
+    this.#requestEnded = true;
+    this.#handler.onBodyEnd(this.#trailers);
+  }
+
+  onTrailers(rawTrailers: readonly string[]): void {
+    const list: string[] = [];
+    for (let i = 0; i < rawTrailers.length; i += 2) {
+      const name = rawTrailers[i]!;
+      if (isLowerCaseToken(name)) list.push(name, fieldValueOrEmpty(rawTrailers[i + 1]!));
+    }
+    this.#trailers = list;
+  }
+
+  onDrain(): void {
+    if (!this.#over && !this.#responseEnded) this.#handler.onDrain();
+  }
+
+  onWantTrailers(): void {
+    this.#stream.sendTrailers(this.#responseTrailers === null ? {} : fieldObject(this.#responseTrailers));
+    if (!this.#requestEnded) setImmediate(refuseRest, this.#stream); // after the trailers, which node:http2 sends in a setImmediate
+  }
+
+  onFinish(): void {
+    if (!this.#responseEnded) return;
+    if (!this.#requestEnded && !this.#waitsForTrailers) refuseRest(this.#stream);
+    if (this.#over) return;
+    this.#over = true;
+    this.#handler.onFinish();
+  }
+
+  onAborted(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#wasTakenBack = true;
+    this.#handler.onAbort(
+      new ProxyError(
+        this.responded ? 'client_disconnected_after_partial_response' : 'client_disconnected_before_any_response',
+        { phase: this.responded ? 'relay' : 'head' },
+      ),
+    );
+  }
+
+  onClose(): void {
+    this.onAborted();
+    this.#owner.onExchangeOver(this, this.#wasTakenBack);
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    const error = asProxyError(thrown, 'internal_error', { phase: 'relay' });
+    this.#stream.destroy(error);
+    this.#handler.onAbort(error);
+  }
+}
+
+function onStreamData(this: ExchangeStream, chunk: Buffer): void {
+  this[EXCHANGE]?.onData(chunk);
+}
+
+function onStreamEnd(this: ExchangeStream): void {
+  this[EXCHANGE]?.onEnd();
+}
+
+function onStreamTrailers(this: ExchangeStream, _trailers: unknown, _flags: number, rawTrailers?: string[]): void {
+  this[EXCHANGE]?.onTrailers(rawTrailers ?? []);
+}
+
+function onStreamDrain(this: ExchangeStream): void {
+  this[EXCHANGE]?.onDrain();
+}
+
+function onStreamWantTrailers(this: ExchangeStream): void {
+  this[EXCHANGE]?.onWantTrailers();
+}
+
+function onStreamFinish(this: ExchangeStream): void {
+  this[EXCHANGE]?.onFinish();
+}
+
+function onStreamAborted(this: ExchangeStream): void {
+  this[EXCHANGE]?.onAborted();
+}
+
+function onStreamClose(this: ExchangeStream): void {
+  this[EXCHANGE]?.onClose();
+}
+
+function ignore(): void {}
+
+function endBodySoon(exchange: Http2Exchange): void {
+  exchange.onEnd();
+}
+
+function finishSoon(exchange: Http2Exchange): void {
+  exchange.onFinish();
+}
+
+/** RFC 9113 section 8.1: after a complete response the client may be asked to stop sending, without that being an error. */
+function refuseRest(stream: ServerHttp2Stream): void {
+  if (!stream.destroyed && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+function fieldObject(headers: HeaderList): Record<string, string | string[]> {
+  const object: Record<string, string | string[]> = Object.create(null);
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!;
+    if (!isLowerCaseToken(name)) continue;
+    const value = fieldValueOrEmpty(headers[i + 1]!);
+    const present = object[name];
+    if (present === undefined) object[name] = value;
+    else if (typeof present === 'string') object[name] = [present, value];
+    else present.push(value);
+  }
+  return object;
+}
+
+const EXCHANGE = Symbol('exchange');
+const NO_FIELDS: HeaderList = [];

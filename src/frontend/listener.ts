@@ -1,0 +1,180 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { Admission, openFileLimit, type Refusal } from './admission.ts';
+import { ClientConnection, type ConnectionHome } from './client-connection.ts';
+import { EngineSet } from './engine.ts';
+import { Handshake, type HandshakeOwner } from './handshake.ts';
+import { reportHandshakeFailure } from './handshake-failure.ts';
+import { Http1Door } from './http1.ts';
+import { Http2Door } from './http2.ts';
+import { DEFAULT_TIMEOUTS, type FrontendTimeouts } from './timeouts.ts';
+
+export interface ListenerOptions extends ConnectionHome {
+  readonly address: string;
+  /** 0: any free one, see `port`. */
+  readonly port: number;
+  readonly timeouts?: Partial<FrontendTimeouts>;
+  readonly clock?: Clock;
+  /** RLIMIT_NOFILE; found out by default. */
+  readonly fileLimit?: number;
+}
+
+/**
+ * The client-side door at one address and port. What new connections get is what `current()` says at that moment, so that a
+ * reload needs no new socket.
+ */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #admission: Admission;
+  readonly #http1: Http1Door;
+  readonly #http2: Http2Door;
+  readonly #handshakes: HandshakeOwner;
+  readonly #whenEmpty: (() => void)[] = [];
+  #isDraining = false;
+  #pausedFor: string | null = null;
+
+  constructor(options: ListenerOptions) {
+    const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+    const clock = options.clock ?? systemClock;
+    this.#options = options;
+    this.#admission = new Admission(options.fileLimit ?? openFileLimit());
+    this.#http1 = new Http1Door(timeouts, clock);
+    this.#http2 = new Http2Door(timeouts, clock);
+    this.#handshakes = {
+      engines: new EngineSet(),
+      timeouts,
+      clock,
+      onHandshakeOver: () => this.#admission.handshakeOver(),
+      onSecured: (socket, connection) => this.#onSecured(socket, connection),
+    };
+    // half-open: a client that ends its side after the request still gets the response; http1.ts and http2.ts close the rest
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#onConnection(socket));
+    this.#server.on('error', (error: NodeJS.ErrnoException) => this.#onAcceptError(error));
+  }
+
+  /** Open connections, handshakes included. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** The bound port, after listen(). */
+  get port(): number {
+    const bound = this.#server.address();
+    return typeof bound === 'object' && bound !== null ? bound.port : this.#options.port;
+  }
+
+  /** Rejects with node:net's error when the address cannot be bound. */
+  listen(): Promise<void> {
+    const { address, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host: address, port, backlog: BACKLOG }, () => {
+        this.#server.removeListener('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  /** New connections are refused by the system from now on; open ones go on. */
+  stopAccepting(): void {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  /**
+   * Stops accepting; idle connections close, busy ones after their exchanges (HTTP/1 with Connection: close, HTTP/2 with
+   * GOAWAY). Resolves when the last one is gone: how long to wait is the caller's to say, with closeNow().
+   */
+  drain(): Promise<void> {
+    this.#isDraining = true;
+    this.stopAccepting();
+    this.#http1.drain();
+    this.#http2.drain();
+    return this.#empty();
+  }
+
+  closeNow(): Promise<void> {
+    this.#isDraining = true;
+    this.stopAccepting();
+    this.#http1.closeNow();
+    this.#http2.closeNow();
+    for (const socket of this.#sockets) socket.destroy();
+    return this.#empty();
+  }
+
+  #onConnection(socket: Socket): void {
+    const connection = new ClientConnection(socket, this.#options);
+    const { remoteAddress } = connection;
+    const refusal = this.#admission.enter(remoteAddress, connection.proxy.limits);
+    if (refusal !== null) {
+      this.#refuse(socket, connection, refusal);
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.on('close', () => this.#onClosed(socket, remoteAddress));
+    new Handshake(this.#handshakes, connection);
+  }
+
+  #onSecured(socket: TLSSocket, connection: ClientConnection): void {
+    const door = connection.tls?.alpn === 'h2' ? this.#http2 : this.#http1;
+    door.accept(socket, connection);
+    if (this.#isDraining) door.drain(); // it was in its handshake when the others were told
+  }
+
+  #onClosed(socket: Socket, remoteAddress: string): void {
+    this.#sockets.delete(socket);
+    this.#admission.leave(remoteAddress);
+    this.#resumed();
+    if (this.#sockets.size === 0) this.#settle();
+  }
+
+  #refuse(socket: Socket, connection: ClientConnection, refusal: Refusal): void {
+    socket.on('error', ignore);
+    socket.destroy();
+    reportHandshakeFailure(connection, null, { reason: refusal, side: 'proxy', detail: REFUSALS[refusal] }, 0);
+    if (refusal === 'connection_limit') this.#paused(REFUSALS[refusal]);
+  }
+
+  /** EMFILE and ENFILE: the system has closed what it could not hand over. The listening socket goes on. */
+  #onAcceptError(error: NodeJS.ErrnoException): void {
+    if (this.#server.listening) this.#paused(`${error.code ?? error.message} on accept`);
+  }
+
+  #paused(reason: string): void {
+    if (this.#pausedFor !== null) return; // once for a period, however many knock
+    this.#pausedFor = reason;
+    this.#options.events.onAcceptPaused(reason);
+  }
+
+  #resumed(): void {
+    if (this.#pausedFor === null) return;
+    this.#pausedFor = null;
+    this.#options.events.onAcceptPaused('accepting again');
+  }
+
+  #empty(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenEmpty.push(resolve);
+      if (this.#sockets.size === 0) this.#settle();
+    });
+  }
+
+  #settle(): void {
+    if (this.#whenEmpty.length === 0) return;
+    this.#http1.stop();
+    this.#http2.stop();
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
+  }
+}
+
+function ignore(): void {}
+
+const REFUSALS: Readonly<Record<Refusal, string>> = {
+  connection_limit: 'limits.connections, or what RLIMIT_NOFILE allows, is reached',
+  address_limit: 'limits.connectionsPerAddress is reached',
+  handshake_limit: 'limits.unfinishedHandshakes is reached',
+};
+
+const BACKLOG = 4096; // the kernel caps it at net.core.somaxconn, by default as much
