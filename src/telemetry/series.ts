@@ -80,10 +80,9 @@ export class HistogramFamily {
     this.#bounds = Float64Array.from(buckets);
     const configuration = { name: spec.name, help: spec.help, labelNames: spec.labels, registers: [registry] };
     const metric = new Histogram({ ...configuration, buckets: [...buckets] });
-    const own = metric.get.bind(metric);
     const read = async () => {
       const values = [...this.#series.values()].flatMap((series) => exposed(spec.name, series));
-      return { ...(await own()), values };
+      return { name: spec.name, help: spec.help, type: 'histogram', aggregator: 'sum', values };
     };
     // The text form asks getForPromString() where there is one, the JSON form (worker aggregation) get().
     Object.assign(metric, { get: read, getForPromString: read });
