@@ -23,6 +23,7 @@ describe('sallyport demo', () => {
     [port, adminPort] = [await freePort(), await freePort()];
     demo = spawnSallyport(['demo', '--port', `${port}`, '--admin-port', `${adminPort}`, '--dir', folder.path]);
     await demo.waitForLog((line) => line.msg === 'listening', 20_000);
+    await demo.waitForText('Ctrl-C');
     ca = readFileSync(folder.file('certs/root.crt'), 'utf8');
   }, 30_000);
   afterAll(async () => {

@@ -20,6 +20,8 @@ export interface RunningSallyport {
   waitForLog(fits: (line: LogLine) => boolean, timeoutMs?: number): Promise<LogLine>;
   /** Standard error, and what standard output held beside JSON. */
   text(): string;
+  /** Resolves once that text contains `wanted`. */
+  waitForText(wanted: string, timeoutMs?: number): Promise<void>;
   signal(signal: NodeJS.Signals): void;
   /** Sends the signal (default SIGTERM) and resolves when the process has ended; SIGKILL after `timeoutMs`. */
   stop(signal?: NodeJS.Signals, timeoutMs?: number): Promise<ProcessEnd>;
@@ -90,6 +92,14 @@ export function spawnSallyport(
     log,
     ended,
     text: () => text,
+    async waitForText(wanted, timeoutMs = 10_000) {
+      const deadline = performance.now() + timeoutMs;
+      while (!text.includes(wanted)) {
+        if (performance.now() > deadline)
+          throw new Error(`Cannot find '${wanted}' within ${timeoutMs} ms; it printed:\n${text}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
     signal: (signal) => void child.kill(signal),
     waitForLog(fits, timeoutMs = 10_000) {
       const past = log.find(fits);

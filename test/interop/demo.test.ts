@@ -15,8 +15,7 @@ describe('the commands of sallyport demo', () => {
     const options = { cwd: folder.path };
     demo = spawnSallyport(['demo', '--port', `${port}`, '--admin-port', `${adminPort}`, '--dir', 'a folder'], options);
     await demo.waitForLog((line) => line.msg === 'listening', 20_000);
-    for (let i = 0; i < 100 && !demo.text().includes('Ctrl-C'); i++)
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await demo.waitForText('Ctrl-C');
     commands = (demo.text().match(/^ {3}(?:curl|openssl) .*$/gm) ?? []).map((line) => line.trim());
     expect(commands).toHaveLength(5);
   }, 30_000);
