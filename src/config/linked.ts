@@ -10,7 +10,7 @@ export interface LinkedConfiguration {
   readonly backendServices: readonly LinkedBackendService[];
   readonly certificates: readonly LinkedCertificate[];
   readonly settings: SallyportSettings;
-  /** Every file that was read, absolute: what a reload watches. */
+  /** Every file that was read, absolute, and the folder if one was given (a new file in it counts): what a reload watches. */
   readonly files: readonly string[];
   /** The configuration as the admin's /config shows it: private keys, passphrases and expanded variables never in it. */
   readonly redacted: unknown;
@@ -93,7 +93,7 @@ export interface LinkedBackendService {
   readonly endpoints: readonly LinkedEndpoint[];
   /** null for protocol HTTP. */
   readonly tls: LinkedBackendTls | null;
-  /** Both null only when connections may be made without limit; defaults are set by src/config. */
+  /** Defaults of circuitBreakers (spec 3.5: 1024 each), counted per endpoint. */
   readonly maxConnectionsPerEndpoint: number;
   readonly maxPendingPerEndpoint: number;
 }
@@ -118,10 +118,10 @@ export interface LinkedBackendTls {
 }
 
 export interface LinkedAuthentication {
-  /** The backendAuthenticationConfig's name. */
+  /** The backendAuthenticationConfig's name; '' where INTERNET_FQDN_PORT endpoints imply public roots (spec 2.7). */
   readonly name: string;
   readonly trustConfig: LinkedTrustConfig | null;
-  /** True only when usable: wellKnownRoots PUBLIC_ROOTS and an sni. */
+  /** True only when usable: wellKnownRoots PUBLIC_ROOTS, or an endpoint by name and no config, and a name to verify. */
   readonly publicRoots: boolean;
   readonly clientCertificate: LinkedCertificate | null;
 }

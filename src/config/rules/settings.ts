@@ -29,6 +29,13 @@ export function checkSettings({ settings, findings }: RuleContext, section: Sect
       'The admin server shows configuration, certificates and handshakes to whoever reaches it; remove dangerExposeDetails unless the network keeps strangers out',
     );
   }
+  if (settings.workers !== 'auto' && settings.workers > 1) {
+    findings.warning(
+      section,
+      ['workers'],
+      `Worker processes are not supported yet: found ${settings.workers}, but one process does all the work; write auto or 1`,
+    );
+  }
   const floor = settings.dangerBackendMinTlsVersion;
   if (floor === 'TLS_1_0' || floor === 'TLS_1_1') {
     findings.warning(
