@@ -7,7 +7,7 @@ import { freePort } from './free-port.ts';
 import { chainPem, type TestPki, testPki } from './pki.ts';
 import { type LogLine, type RunningSallyport, runSallyport } from './run-sallyport.ts';
 
-/** A whole configuration with one listener; host `NAME.test` goes to backend service NAME, every other host to the first. */
+/** A whole configuration with one listener; host `NAME.proxy.test` goes to backend service NAME, every other host to the first. */
 export interface ScenarioOptions {
   readonly services: readonly ScenarioService[];
   readonly sslPolicy?: Record<string, unknown>;
@@ -55,7 +55,7 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario>
   const front = await issue({
     subject: 'CN=front',
     issuer: pki.issuing,
-    dnsNames: ['localhost', '*.test'],
+    dnsNames: ['localhost', '*.proxy.test'],
     extendedKeyUsage: ['serverAuth'],
   });
   await writeFile(join(folder, 'front.crt'), chainPem(front, pki.issuing));
@@ -126,7 +126,10 @@ export function scenarioConfiguration(
       {
         name: 'web',
         defaultService: first.name,
-        hostRules: options.services.map((service) => ({ hosts: [`${service.name}.test`], pathMatcher: service.name })),
+        hostRules: options.services.map((service) => ({
+          hosts: [`${service.name}.proxy.test`],
+          pathMatcher: service.name,
+        })),
         pathMatchers: options.services.map((service) => ({ name: service.name, defaultService: service.name })),
       },
     ],

@@ -17,7 +17,7 @@ interface Case {
 
 const CASES: readonly Case[] = [
   { name: 'right', status: 200, statusDetails: 'response_sent_by_backend' },
-  { name: 'wrong-ca', status: 502, statusDetails: 'ssl_certificate_chain_verification_failed', rule: 'issuer' },
+  { name: 'wrong-ca', status: 502, statusDetails: 'ssl_certificate_chain_verification_failed', rule: 'trust-anchor' },
   {
     name: 'wrong-san',
     status: 502,
@@ -25,19 +25,33 @@ const CASES: readonly Case[] = [
     rule: 'subject-alternative-name',
   },
   { name: 'expired', status: 502, statusDetails: 'ssl_certificate_chain_verification_failed', rule: 'validity' },
-  { name: 'self-signed', status: 502, statusDetails: 'ssl_certificate_chain_verification_failed', rule: 'self-signed' },
+  {
+    name: 'self-signed',
+    status: 502,
+    statusDetails: 'ssl_certificate_chain_verification_failed',
+    rule: 'trust-anchor',
+  },
   { name: 'self-signed-allowlisted', status: 200, statusDetails: 'response_sent_by_backend' },
   { name: 'intermediate-from-trust-config', status: 200, statusDetails: 'response_sent_by_backend' },
   {
     name: 'intermediate-missing',
     status: 502,
     statusDetails: 'ssl_certificate_chain_verification_failed',
-    rule: 'issuer',
+    rule: 'trust-anchor',
   },
   { name: 'client-certificate-given', status: 200, statusDetails: 'response_sent_by_backend' },
   { name: 'client-certificate-missing', status: 400, statusDetails: 'response_sent_by_backend' },
   { name: 'client-certificate-wrong', status: 400, statusDetails: 'response_sent_by_backend' },
 ];
+
+/** What the log line's reason has to say, for an operator to act on. */
+const REMEDIES: Readonly<Record<string, RegExp>> = {
+  'wrong-ca': /Stranger Root.*trust config 'wrong-ca'/,
+  'wrong-san': /other\.example.*backend\.example|backend\.example.*other\.example/,
+  expired: /2024-06-01/,
+  'self-signed': /self-signed/,
+  'intermediate-missing': /Test Issuing CA.*intermediate/,
+};
 
 describe('backends of every kind of certificate', () => {
   let nginx: Nginx;
@@ -67,7 +81,7 @@ describe('backends of every kind of certificate', () => {
       scenario.rootFile,
       http,
       ...resolve(name),
-      `https://${name}.test:${scenario.port}${path}`,
+      `https://${name}.proxy.test:${scenario.port}${path}`,
     );
     expect(result).toMatchObject({ exitCode: 0, status, httpVersion: http === '--http2' ? '2' : '1.1' });
     if (status === 502) expect(result.body).not.toMatch(/CN=|certificate|issuer/i);
@@ -76,7 +90,7 @@ describe('backends of every kind of certificate', () => {
     if (rule === undefined) return;
     expect(line['proxyStatus']).toContain('error=tls_certificate_error');
     expect(line['backendTls']).toMatchObject({ verdict: 'refused', rule });
-    expect((line['backendTls'] as { reason: string }).reason.length).toBeGreaterThan(20);
+    expect((line['backendTls'] as { reason: string }).reason).toMatch(REMEDIES[name] ?? /never/);
   });
 
   test('nginx saw the client certificate', async () => {
@@ -85,7 +99,7 @@ describe('backends of every kind of certificate', () => {
       '--cacert',
       scenario.rootFile,
       ...resolve(name),
-      `https://${name}.test:${scenario.port}/dn`,
+      `https://${name}.proxy.test:${scenario.port}/dn`,
     );
     expect(result.body).toContain('CN=test client');
   });
@@ -96,7 +110,7 @@ describe('backends of every kind of certificate', () => {
   });
 
   function resolve(name: string): readonly string[] {
-    return ['--resolve', `${name}.test:${scenario.port}:127.0.0.1`];
+    return ['--resolve', `${name}.proxy.test:${scenario.port}:127.0.0.1`];
   }
 });
 

@@ -54,7 +54,7 @@ describe('a running proxy', () => {
   test('serves a renewed certificate to the next handshake', async () => {
     const before = (await peerCertificate()).fingerprint256;
     const pki = await testPki();
-    const renewed = await issue({ subject: 'CN=front', issuer: pki.issuing, dnsNames: ['localhost', '*.test'] });
+    const renewed = await issue({ subject: 'CN=front', issuer: pki.issuing, dnsNames: ['localhost', '*.proxy.test'] });
     await writeFile(join(scenario.folder, 'front.crt'), chainPem(renewed, pki.issuing));
     await writeFile(join(scenario.folder, 'front.key'), renewed.privateKeyPem);
     await scenario.proxy.waitForLog((line) => line.msg === 'reloaded');
