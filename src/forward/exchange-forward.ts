@@ -95,7 +95,6 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   /** The phases: head → route → pick → send; relay and finish follow from the callbacks. */
   begin(): void {
-    this.context.lease?.take();
     this.context.recorder.started(this.exchange);
     try {
       this.exchange.attach(this);
@@ -228,8 +227,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     const forwarded = clientResponseHeaders(headers, status);
     if (status < 200) {
       this.breakOff('backend_interim_response_not_supported', `an unasked ${status}`);
-    } else if (length === -2 || forwarded === null) {
-      this.breakOff('backend_response_corrupted', length === -2 ? 'Content-Length' : 'a field of the response head');
+    } else if (status > 599 || length === -2 || forwarded === null) {
+      const what = status > 599 ? `status ${status}` : length === -2 ? 'Content-Length' : 'a field of the head';
+      this.breakOff('backend_response_corrupted', `the response has an invalid part: ${what}`);
     } else {
       this.startResponse(status, forwarded, length);
     }
@@ -430,7 +430,6 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       backendLatencyMs: this.sentAtMs === 0 ? null : (this.answeredAtMs || nowMs) - this.sentAtMs,
       droppedTrailers: this.upload === null ? 0 : this.upload.droppedTrailers,
     });
-    context.lease?.release();
   }
 }
 

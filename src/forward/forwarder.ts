@@ -2,7 +2,6 @@
 
 import type { BackendService } from '../backend/contract.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import type { Lease } from '../base/lease.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
 import type { UrlMatcher } from '../routing/match.ts';
@@ -12,18 +11,13 @@ import { ExchangeForward } from './exchange-forward.ts';
 export interface ForwarderOptions {
   readonly urlMap: UrlMatcher<BackendService>;
   readonly recorder: ExchangeRecorder;
-  /** Held from the first to the last moment of each exchange, so that what it uses is not retired under it; none: null. */
-  readonly lease?: InUse | null;
   readonly clock?: Clock;
 }
-
-type InUse = Pick<Lease<unknown>, 'take' | 'release'>;
 
 /** What every exchange of one forwarder shares. */
 export interface ForwarderContext {
   readonly urlMap: UrlMatcher<BackendService>;
   readonly recorder: ExchangeRecorder;
-  readonly lease: InUse | null;
   readonly clock: Clock;
   readonly deadlines: DeadlineQueues;
 }
@@ -37,7 +31,6 @@ export function createForwarder(options: ForwarderOptions): (exchange: Exchange)
   const context: ForwarderContext = {
     urlMap: options.urlMap,
     recorder: options.recorder,
-    lease: options.lease ?? null,
     clock,
     deadlines: new DeadlineQueues(clock),
   };

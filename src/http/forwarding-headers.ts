@@ -98,17 +98,26 @@ export function backendRequestHeaders(
  * The fields that a client gets: the backend's without hop-by-hop and Connection-named ones, then `via`. Without Content-Length
  * where none may be (1xx and 204, RFC 9110 section 8.6); a repeated one is sent once. Null when a field must not be sent
  * (RFC 9110 section 5.5): such a response is corrupted, and leaving the field out would be repairing it.
+ *
+ * Where Trailer announces trailers, Content-Length goes as well: HTTP/1.1 has none after a body of known length, and the
+ * frontend would end an HTTP/2 stream with its last DATA.
  */
 export function clientResponseHeaders(source: HeaderList, status: number): string[] | null {
   const named = connectionNames(source);
   const headers: string[] = [];
-  let hasLength = status < 200 || status === 204;
+  const mayHaveLength = status >= 200 && status !== 204;
+  let lengthAt = -1;
+  let announcesTrailers = false;
   for (let i = 0; i < source.length; i += 2) {
     const name = source[i]!;
-    if (isHopByHop(name) || named?.has(name)) continue;
+    if (isHopByHop(name)) {
+      if (name === 'trailer') announcesTrailers = true;
+      continue;
+    }
+    if (named?.has(name)) continue;
     if (name.length === 14 && name === 'content-length') {
-      if (hasLength) continue;
-      hasLength = true;
+      if (!mayHaveLength || lengthAt !== -1) continue;
+      lengthAt = headers.length;
     }
     let value = source[i + 1]!;
     if (!isFieldValue(value)) {
@@ -118,6 +127,7 @@ export function clientResponseHeaders(source: HeaderList, status: number): strin
     if (!isLowerCaseToken(name)) return null;
     headers.push(name, value);
   }
+  if (announcesTrailers && lengthAt !== -1) headers.splice(lengthAt, 2);
   headers.push('via', VIA);
   return headers;
 }

@@ -11,6 +11,7 @@ import { createForwarder } from '#src/forward/forwarder.ts';
 import { ClientConnection } from '#src/frontend/client-connection.ts';
 import type { FrontendProxy } from '#src/frontend/contract.ts';
 import { Http1Door } from '#src/frontend/http1.ts';
+import { Http2Door } from '#src/frontend/http2.ts';
 import { DEFAULT_TIMEOUTS } from '#src/frontend/timeouts.ts';
 import { effectivePolicy } from '#src/tls/ssl-policy.ts';
 import { mapTo, Records } from './_memory.ts';
@@ -20,7 +21,7 @@ export interface Proxy {
   readonly port: number;
   readonly records: Records;
   readonly service: BackendService;
-  readonly door: Http1Door;
+  readonly door: Http1Door | Http2Door;
   /** Connections from clients that are still open. */
   readonly accepted: ReadonlySet<Socket>;
 }
@@ -32,9 +33,17 @@ export async function closeAll(): Promise<void> {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 }
 
+export interface ProxyOptions {
+  readonly timeoutSec?: number;
+  /** What the backend service has other than plain HTTP. */
+  readonly service?: Partial<LinkedBackendService>;
+  /** What its clients speak; h2 with prior knowledge. */
+  readonly clients?: 'http1' | 'http2';
+}
+
 export async function startProxy(
   ports: readonly number[],
-  { timeoutSec = 30, limits = {} }: { timeoutSec?: number; limits?: Partial<LinkedBackendService> } = {},
+  { timeoutSec = 30, service: overrides = {}, clients = 'http1' }: ProxyOptions = {},
 ): Promise<Proxy> {
   const records = new Records();
   const service = createBackendService(
@@ -47,7 +56,7 @@ export async function startProxy(
       tls: null,
       maxConnectionsPerEndpoint: 100,
       maxPendingPerEndpoint: 100,
-      ...limits,
+      ...overrides,
     },
     { clock: systemClock, events: noBackendEvents, sessions: new SessionStore(systemClock) },
   );
@@ -73,8 +82,9 @@ export async function startProxy(
     onAcceptPaused() {},
     onBadRequest() {},
   };
-  const home = { forwardingRule: 'http', events, current: () => proxy };
-  const door = new Http1Door({ ...DEFAULT_TIMEOUTS, discardMs: 300, checkIntervalMs: 50 }, systemClock);
+  const home = { forwardingRule: () => 'http', events, current: () => proxy };
+  const timeouts = { ...DEFAULT_TIMEOUTS, discardMs: 300, checkIntervalMs: 50 };
+  const door = clients === 'http1' ? new Http1Door(timeouts, systemClock) : new Http2Door(timeouts, systemClock);
   const accepted = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     accepted.add(socket);

@@ -67,7 +67,7 @@ test('a request and its response, with the facts of the TLS connection in the re
     stream.respond({ ':status': 200, 'content-type': 'application/json' });
     stream.end(JSON.stringify(headers));
   });
-  const { port: proxy, records } = await startProxy([port], { limits: await trusting('root') });
+  const { port: proxy, records } = await startProxy([port], { service: await trusting('root') });
   const answer = await client(proxy).send(GET).response('0\r\n\r\n');
   const headers = JSON.parse(answer.slice(answer.indexOf('['), answer.lastIndexOf(']') + 1)) as string[];
   expect(headers.slice(0, 8)).toEqual([
@@ -90,7 +90,7 @@ test('a request and its response, with the facts of the TLS connection in the re
 test('a certificate of another CA: 502, nothing of the reason outside the record', async () => {
   let requests = 0;
   const port = await http2Backend(() => requests++);
-  const { port: proxy, records } = await startProxy([port], { limits: await trusting('stranger') });
+  const { port: proxy, records } = await startProxy([port], { service: await trusting('stranger') });
   const answer = await client(proxy).send(GET).response('Bad Gateway\n');
   expect(answer).toMatch(/\r\n\r\n502 Bad Gateway\n$/);
   expect(answer).not.toMatch(/certificate|tls|Test Root/i);
@@ -116,7 +116,7 @@ test('trailers pass both ways, and te: trailers with them', async () => {
     });
     stream.resume();
   });
-  const { port: proxy, records } = await startProxy([port], { limits: await trusting('root') });
+  const { port: proxy, records } = await startProxy([port], { service: await trusting('root') });
   const connection = client(proxy).send(
     'POST / HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: te\r\ntransfer-encoding: chunked\r\n\r\n' +
       '2\r\nhi\r\n0\r\ndigest: x\r\nx-forwarded-proto: https\r\n\r\n',
@@ -133,7 +133,7 @@ test('both directions flow at the same time', async () => {
     stream.on('data', (chunk: Buffer) => stream.write(`got ${chunk.toString()}.`));
     stream.on('end', () => stream.end('done'));
   });
-  const { port: proxy } = await startProxy([port], { limits: await trusting('root') });
+  const { port: proxy } = await startProxy([port], { service: await trusting('root') });
   const connection = client(proxy).send('POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n');
   for (const word of ['one', 'two', 'three']) {
     connection.send(`${word.length.toString(16)}\r\n${word}\r\n`);
@@ -148,7 +148,7 @@ test('a stream reset inside a response cuts the client off', async () => {
     stream.write('part');
     setTimeout(() => stream.destroy(new Error('broken')), 20);
   });
-  const { port: proxy, records } = await startProxy([port], { limits: await trusting('root') });
+  const { port: proxy, records } = await startProxy([port], { service: await trusting('root') });
   const connection = client(proxy).send(GET);
   await connection.until((self) => self.closed);
   expect(connection.text).toContain('part');
@@ -168,7 +168,7 @@ test('a refused stream is sent once more, POST too: the server says that it did 
     stream.respond({ ':status': 200 });
     stream.end(`attempt ${count}`);
   });
-  const { port: proxy, records } = await startProxy([port], { limits: await trusting('root') });
+  const { port: proxy, records } = await startProxy([port], { service: await trusting('root') });
   const connection = client(proxy).send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n');
   expect(await connection.response('attempt 2')).toContain('attempt 2');
   expect(await records.nth(1)).toMatchObject({ status: 200, attempts: 2 });
@@ -189,7 +189,7 @@ test('a client that leaves resets its stream and no other', async () => {
     stream.respond({ ':status': 200 });
     stream.write('part');
   });
-  const { port: proxy, records } = await startProxy([port], { limits: await trusting('root') });
+  const { port: proxy, records } = await startProxy([port], { service: await trusting('root') });
   const leaving = client(proxy).send('GET /slow HTTP/1.1\r\nhost: a\r\n\r\n');
   await leaving.response('part');
   leaving.socket.resetAndDestroy();

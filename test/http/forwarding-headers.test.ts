@@ -227,6 +227,15 @@ describe('clientResponseHeaders()', () => {
     expect(clientResponseHeaders(length, 103)).toEqual(['via', '1.1 sallyport']);
   });
 
+  test('leaves Content-Length out where trailers are announced, for they have no place after it', () => {
+    expect(clientResponseHeaders(['content-length', '5', 'a', 'b', 'trailer', 'digest'], 200)).toEqual([
+      'a',
+      'b',
+      'via',
+      '1.1 sallyport',
+    ]);
+  });
+
   test('takes whitespace around a value for what it is: no part of it', () => {
     expect(clientResponseHeaders(['a', ' x y \t'], 200)).toEqual(['a', 'x y', 'via', '1.1 sallyport']);
   });
