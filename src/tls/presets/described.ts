@@ -1,0 +1,141 @@
+import type { DescribedClient } from '../client-presets.ts';
+
+/**
+ * Clients that are described somewhere and not at hand: what each offers, from which client-presets-build.ts writes a hello with
+ * random and key shares of its own. SSL Labs publishes its clients through its API (v3 getClients); testssl.sh 3.0's
+ * client-simulation data has those and its own captures.
+ */
+export const DESCRIBED_CLIENTS: readonly DescribedClient[] = [
+  {
+    name: 'chrome-101',
+    title: 'Chrome 101 (Windows 10)',
+    origin: "described: testssl.sh client simulation 'Chrome 101 (Win 10)'; JA4.md (FoxIO) has the same fingerprint",
+    ja3: '771,4865-4866-4867-49195-49199-49196-49200-52393-52392-49171-49172-156-157-47-53,0-23-65281-10-11-35-16-5-13-18-51-45-43-27-17513-21,29-23-24,0',
+    signatureAlgorithms: '0403,0804,0401,0503,0805,0501,0806,0601',
+    supportedVersions: '0304,0303',
+    keyShares: '001d',
+    alpn: ['h2', 'http/1.1'],
+  },
+  {
+    name: 'chrome-49-xp',
+    title: 'Chrome 49 (Windows XP)',
+    origin: "described: SSL Labs client 'Chrome 49 XP SP3', as listed in testssl.sh",
+    ja3: '771,49199-52392-52243-49172-49171-156-53-47-10,65281-0-23-35-13-5-13172-18-16-30032-11-10,23-24,0',
+    signatureAlgorithms: '0601,0603,0501,0503,0401,0403,0301,0303,0201,0203',
+    alpn: ['h2', 'spdy/3.1', 'http/1.1'],
+  },
+  {
+    name: 'firefox-100',
+    title: 'Firefox 100 (Windows 10)',
+    origin: "described: testssl.sh client simulation 'Firefox 100 (Win 10)'",
+    ja3: '771,4865-4867-4866-49195-49199-52393-52392-49196-49200-49162-49161-49171-49172-156-157-47-53,0-23-65281-10-11-35-16-5-34-51-43-13-45-28-21,29-23-24-25-256-257,0',
+    signatureAlgorithms: '0403,0503,0603,0804,0805,0806,0401,0501,0601,0203,0201',
+    supportedVersions: '0304,0303',
+    keyShares: '001d,0017',
+    alpn: ['h2', 'http/1.1'],
+  },
+  {
+    name: 'safari-18',
+    title: 'Safari 18.0 (macOS)',
+    origin: 'described: curl-impersonate tests/signatures/safari_18.0_macOS.yaml',
+    ja3: '771,4865-4866-4867-49196-49195-52393-49200-49199-52392-49162-49161-49172-49171-157-156-53-47-49160-49170-10,0-23-65281-10-11-16-5-13-18-51-45-43-27-21,29-23-24-25,0',
+    signatureAlgorithms: '0403,0804,0401,0503,0805,0805,0501,0806,0601,0201',
+    supportedVersions: '0304,0303,0302,0301',
+    keyShares: '001d',
+    alpn: ['h2', 'http/1.1'],
+  },
+  {
+    name: 'safari-15',
+    title: 'Safari 15.4 (macOS 12)',
+    origin: "described: testssl.sh client simulation 'Safari 15.4 (macOS 12.3.1)'",
+    ja3: '771,4865-4866-4867-49196-49195-52393-49200-49199-52392-49162-49161-49172-49171-157-156-53-47-49160-49170-10,0-23-65281-10-11-16-5-13-18-51-45-43-27-21,29-23-24-25,0',
+    signatureAlgorithms: '0403,0804,0401,0503,0203,0805,0805,0501,0806,0601,0201',
+    supportedVersions: '0304,0303,0302,0301',
+    keyShares: '001d',
+    alpn: ['h2', 'http/1.1'],
+  },
+  {
+    name: 'safari-9-ios',
+    title: 'Safari 9 (iOS 9)',
+    origin: "described: SSL Labs client 'Safari 9 iOS 9', as listed in testssl.sh",
+    ja3: '771,255-49196-49195-49188-49187-49162-49161-49160-49200-49199-49192-49191-49172-49171-49170-157-156-61-60-53-47-10-49159-49169-5-4,0-10-11-13-13172-16-5-18,23-24-25,0',
+    signatureAlgorithms: '0501,0401,0201,0503,0403,0203',
+    alpn: ['h2', 'h2-16', 'h2-15', 'h2-14', 'spdy/3.1', 'spdy/3', 'http/1.1'],
+  },
+  {
+    name: 'android-12',
+    title: 'Android 12 (native)',
+    origin: "described: testssl.sh client simulation 'Android 12 (native)'",
+    ja3: '771,4865-4866-4867-49195-49196-52393-49199-49200-52392-49161-49162-49171-49172-156-157-47-53,0-23-65281-10-11-35-16-5-13-51-45-43-21,29-23-24,0',
+    signatureAlgorithms: '0403,0804,0401,0503,0805,0501,0806,0601,0201',
+    supportedVersions: '0304,0303,0302,0301',
+    keyShares: '001d',
+    alpn: ['http/1.1'],
+  },
+  {
+    name: 'android-7',
+    title: 'Android 7.0 (native)',
+    origin: "described: testssl.sh client simulation 'Android 7.0 (native)'",
+    ja3: '771,49195-49196-52393-49199-49200-52392-49171-49172-156-157-47-53,65281-0-23-35-13-16-11-10,23,0',
+    signatureAlgorithms: '0601,0603,0501,0503,0401,0403,0301,0303,0201,0203',
+    alpn: ['h2', 'http/1.1'],
+  },
+  {
+    name: 'android-5',
+    title: 'Android 5.0',
+    origin: "described: SSL Labs client 'Android 5.0.0', as listed in testssl.sh",
+    ja3: '771,52244-52243-52245-49172-49162-57-56-53-49170-49160-22-19-10-49199-49195-49171-49161-162-158-51-50-156-47-49169-49159-5-4-255,0-35-13-13172-11-10,25-24-23,0',
+    signatureAlgorithms: '0601,0602,0603,0501,0502,0503,0401,0402,0403,0301,0302,0303,0201,0202,0203,0101',
+  },
+  {
+    name: 'android-4.4',
+    title: 'Android 4.4',
+    origin: "described: SSL Labs client 'Android 4.4.2', as listed in testssl.sh",
+    ja3: '771,49200-49196-49172-49162-163-159-107-106-57-56-157-61-53-49170-49160-22-19-10-49199-49195-49191-49187-49171-49161-162-158-103-64-51-50-156-60-47-49169-49159-5-4-255,0-11-10-35-13-13172,25-24-23,0',
+    signatureAlgorithms: '0601,0602,0603,0501,0502,0503,0401,0402,0403,0301,0302,0303,0201,0202,0203,0101',
+  },
+  {
+    name: 'java-11',
+    title: 'Java 11',
+    origin: "described: testssl.sh client simulation 'Java 11.0.2 (OpenJDK)'",
+    ja3: '771,4865-4866-49196-49195-49200-157-49198-49202-159-163-49199-156-49197-49201-158-162-49188-49192-61-49190-49194-107-106-49162-49172-53-49157-49167-57-56-49187-49191-60-49189-49193-103-64-49161-49171-47-49156-49166-51-50,0-5-10-11-13-50-17-23-43-45-51-65281,23-24-25-9-10-11-12-13-14-22-256-257-258-259-260,0',
+    signatureAlgorithms:
+      '0403,0503,0603,0804,0805,0806,0809,080a,080b,0401,0501,0601,0402,0303,0301,0302,0203,0201,0202',
+    signatureAlgorithmsCert:
+      '0403,0503,0603,0804,0805,0806,0809,080a,080b,0401,0501,0601,0402,0303,0301,0302,0203,0201,0202',
+    supportedVersions: '0304,0303,0302,0301',
+    keyShares: '0017',
+  },
+  {
+    name: 'java-8',
+    title: 'Java 8u161',
+    origin: "described: SSL Labs client 'Java 8u161', as listed in testssl.sh",
+    ja3: '771,49188-49192-61-49190-49194-107-106-49162-49172-53-49157-49167-57-56-49187-49191-60-49189-49193-103-64-49161-49171-47-49156-49166-51-50-49196-49195-49200-157-49198-49202-159-163-49199-156-49197-49201-158-162-49160-49170-10-49155-49165-22-19-255,10-11-13-23-0,23-24-25-9-10-11-12-13-14-22,0',
+    signatureAlgorithms: '0603,0601,0503,0501,0403,0401,0402,0203,0201,0202',
+  },
+  {
+    name: 'java-7',
+    title: 'Java 7u25',
+    origin: "described: SSL Labs client 'Java 7u25', as listed in testssl.sh",
+    ja3: '769,49161-49171-47-49156-49166-51-50-49159-49169-5-49154-49164-49160-49170-10-49155-49165-22-19-4-255,10-11-0,23-1-3-19-21-6-7-9-10-24-11-12-25-13-14-15-16-17-2-18-4-5-20-8-22,0',
+  },
+  {
+    name: 'ie-11-win7',
+    title: 'Internet Explorer 11 (Windows 7)',
+    origin: "described: SSL Labs client 'IE 11 Win 7', as listed in testssl.sh",
+    ja3: '771,49192-49191-49172-49171-159-158-157-156-61-60-53-47-49196-49195-49188-49187-49162-49161-106-64-56-50-10-19,0-5-10-11-13-23-65281,23-24,0',
+    signatureAlgorithms: '0601,0603,0401,0501,0201,0403,0503,0203,0202',
+  },
+  {
+    name: 'ie-8-xp',
+    title: 'Internet Explorer 8 (Windows XP)',
+    origin: "described: SSL Labs client 'IE 8 XP', as listed in testssl.sh; sends no SNI",
+    ja3: '769,4-5-10-9-100-98-3-6-19-18-99,65281,,',
+  },
+  {
+    name: 'openssl-0.9.8',
+    title: 'OpenSSL 0.9.8y',
+    origin: "described: SSL Labs client 'OpenSSL 0.9.8y', as listed in testssl.sh",
+    ja3: '769,57-56-53-22-19-10-51-50-47-7-5-4-21-18-9-20-17-8-6-3-255,0-35,,',
+  },
+];
