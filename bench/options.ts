@@ -1,0 +1,52 @@
+import { parseArgs } from 'node:util';
+
+export interface Options {
+  readonly rows: readonly RowName[];
+  readonly proxies: readonly ProxyName[];
+  readonly rounds: number;
+  /** Per measurement. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+}
+
+export const ROW_NAMES = ['small', '100k', 'h2-small', 'handshake'] as const;
+export type RowName = (typeof ROW_NAMES)[number];
+
+export const PROXY_NAMES = ['nginx', 'haproxy', 'prototype', 'http-proxy-3', 'fastify', 'sallyport'] as const;
+export type ProxyName = (typeof PROXY_NAMES)[number];
+
+/** @throws Error with the usage when an argument is not one of ours. */
+export function parseOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      rows: { type: 'string' },
+      proxies: { type: 'string' },
+      rounds: { type: 'string' },
+    },
+  });
+  const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
+  if (!Number.isSafeInteger(rounds) || rounds < 1) {
+    throw new Error(`Cannot run ${values.rounds} rounds: expected a whole number from 1`);
+  }
+  return {
+    rows: chosen('row', values.rows, ROW_NAMES),
+    proxies: chosen('proxy', values.proxies, PROXY_NAMES),
+    rounds,
+    seconds: values.quick ? 1 : 3,
+    warmUpSeconds: values.quick ? 1 : 2,
+  };
+}
+
+/** In our order, whatever order they were given in. */
+function chosen<Name extends string>(what: string, list: string | undefined, names: readonly Name[]): readonly Name[] {
+  if (list === undefined) return names;
+  const wanted = list.split(',').map((word) => word.trim());
+  for (const word of wanted) {
+    if (!names.some((name) => name === word)) {
+      throw new Error(`Cannot measure ${what} '${word}': expected some of ${names.join(',')}`);
+    }
+  }
+  return names.filter((name) => wanted.includes(name));
+}
