@@ -1,7 +1,22 @@
 // Random PKIs, equal for equal seeds but for keys and signatures: cross-signs, loops, several CAs of one name or of one key, name
 // constraints, and now and then one thing wrong.
-import type { ExtendedKeyUsage, Issued, IssueRequest, KeyUsage } from '#src/pki/issue/contract.ts';
+import type { Issued, IssueRequest } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
+import {
+  ADDRESSES,
+  CA_KEY_USAGES,
+  CA_PURPOSES,
+  DNS_SANS,
+  EXCLUDED,
+  HOST_NAMES,
+  LEAF_KEY_USAGES,
+  LEAF_PURPOSES,
+  LEAF_SUBJECTS,
+  MAILBOXES,
+  PERMITTED,
+  tlv,
+  URIS,
+} from './chain-names.ts';
 
 /** What was asked of the issuer, and what came out. */
 export interface Made {
@@ -11,16 +26,21 @@ export interface Made {
   readonly der: Buffer;
 }
 
-export interface Topology {
-  readonly index: number;
+/** One question about each leaf: what is trusted, and what is sent along. */
+export interface Situation {
   readonly purpose: 'server' | 'client';
   /** null: the name does not matter. */
   readonly hostName: string | null;
   readonly anchors: readonly Made[];
   readonly storeIntermediates: readonly Made[];
-  /** What the peer sends behind each leaf. */
+  /** What the peer sends behind the leaf. */
   readonly presented: readonly Made[];
+}
+
+export interface Topology {
+  readonly index: number;
   readonly leaves: readonly Made[];
+  readonly situations: readonly Situation[];
 }
 
 /** Deterministic choices (mulberry32). */
@@ -81,7 +101,7 @@ export async function makeKeyRing(): Promise<KeyRing> {
   };
 }
 
-export async function makeTopology(index: number, keys: KeyRing, leafCount: number): Promise<Topology> {
+export async function makeTopology(index: number, keys: KeyRing): Promise<Topology> {
   const dice = new Dice(SEED + index);
   const isLadder = dice.chance(0.08);
   const entities: Entity[] = [];
@@ -95,21 +115,24 @@ export async function makeTopology(index: number, keys: KeyRing, leafCount: numb
       cas.push(await make(dice, caRequest(dice, entity, entities[issuer]!, keys)));
     }
   }
-  const roots = cas.filter((made) => made.request.issuer === undefined);
-  const others = cas.filter((made) => made.request.issuer !== undefined);
   const issuers = entities.slice(isLadder ? -1 : Math.min(1, entities.length - 1));
   const leaves: Made[] = [];
-  for (let count = 0; count < leafCount; count++) {
+  for (let count = 0; count < LEAVES; count++) {
     leaves.push(await make(dice, leafRequest(dice, dice.pick(issuers), keys)));
   }
+  const situations = Array.from({ length: SITUATIONS }, () => situation(dice, cas, isLadder));
+  return { index, leaves, situations };
+}
+
+function situation(dice: Dice, cas: readonly Made[], isLadder: boolean): Situation {
+  const roots = cas.filter((made) => made.request.issuer === undefined);
+  const others = cas.filter((made) => made.request.issuer !== undefined);
   return {
-    index,
     purpose: dice.chance(0.8) ? 'server' : 'client',
-    hostName: dice.chance(0.4) ? dice.pick(HOST_NAMES) : null,
-    anchors: [...dice.some(roots, 0.85), ...dice.some(others, 0.08)],
+    hostName: dice.chance(0.3) ? dice.pick(HOST_NAMES) : null,
+    anchors: [...dice.some(roots, 0.85), ...dice.some(others, 0.1)],
     storeIntermediates: dice.some(others, 0.15),
     presented: dice.shuffled([...dice.some(others, 0.92), ...dice.some(roots, 0.15)]).slice(0, isLadder ? 11 : 9),
-    leaves,
   };
 }
 
@@ -160,7 +183,7 @@ function web(dice: Dice, keys: KeyRing): EntityPlan[] {
   return entities;
 }
 
-/** One straight line, long enough to meet the limits on depth. */
+/** One straight line without faults, long enough to meet the limits on depth. */
 function ladder(dice: Dice, keys: KeyRing): EntityPlan[] {
   return Array.from({ length: 7 + dice.below(5) }, (_, index) => ({
     subject: `CN=Step ${index}`,
@@ -175,6 +198,15 @@ function caName(dice: Dice, index: number): string {
 
 function caRequest(dice: Dice, entity: Entity, issuer: Entity, keys: KeyRing): IssueRequest {
   const isSelfSigned = issuer === entity;
+  if (entity.subject.startsWith('CN=Step')) {
+    return {
+      subject: entity.subject,
+      keyFrom: entity.key,
+      ca: true,
+      ...(isSelfSigned ? {} : { issuer: issuer.handle }),
+      ...validity(dice, 0),
+    };
+  }
   const ca = !dice.chance(0.015);
   const extensions: NonNullable<IssueRequest['extensions']>[number][] = [];
   if (dice.chance(0.3)) extensions.push(nameConstraints(dice));
@@ -213,8 +245,8 @@ function leafRequest(dice: Dice, issuer: Entity, keys: KeyRing): IssueRequest {
     issuer: issuerHandle(dice, issuer, keys),
     ...validity(dice, 0.03),
     ...(dice.chance(0.02) ? { ca: true } : {}),
-    ...(dice.chance(0.15) ? { keyUsage: dice.pick(LEAF_KEY_USAGES) } : {}),
-    ...(dice.chance(0.15) ? { extendedKeyUsage: dice.pick(LEAF_PURPOSES) } : {}),
+    ...(dice.chance(0.1) ? { keyUsage: dice.pick(LEAF_KEY_USAGES) } : {}),
+    ...(dice.chance(0.08) ? { extendedKeyUsage: dice.pick(LEAF_PURPOSES) } : {}),
     ...(dice.chance(0.1) ? { basicConstraints: false } : {}),
     keyIdentifiers: dice.chance(0.85),
     ...(dice.chance(0.02) ? { signatureHash: 'SHA-1' as const } : {}),
@@ -280,122 +312,10 @@ function subtrees(dice: Dice, pool: Readonly<Record<string, readonly Buffer[]>>,
   return Array.from({ length: count }, () => tlv(0x30, dice.pick(bases)));
 }
 
-export function tlv(tag: number, ...parts: readonly Uint8Array[]): Buffer {
-  const content = Buffer.concat(parts);
-  const { length } = content;
-  if (length < 0x80) return Buffer.concat([Buffer.of(tag, length), content]);
-  return length < 0x100
-    ? Buffer.concat([Buffer.of(tag, 0x81, length), content])
-    : Buffer.concat([Buffer.of(tag, 0x82, length >> 8, length & 0xff), content]);
-}
-
-function text(tag: number, value: string): Buffer {
-  return tlv(tag, Buffer.from(value, 'latin1'));
-}
-
-function directory(...attributes: readonly (readonly [oid: string, value: string, tag?: number])[]): Buffer {
-  const rdns = attributes.map(([oid, value, tag = 0x0c]) =>
-    tlv(0x31, tlv(0x30, tlv(0x06, Buffer.from(oid, 'hex')), text(tag, value))),
-  );
-  return tlv(0xa4, tlv(0x30, ...rdns));
-}
-
 export const AT_MS = Date.parse('2026-06-15T12:00:00Z');
 const SEED = 20_261_121;
+const LEAVES = 8;
+const SITUATIONS = 5;
 const DAY_MS = 86_400_000;
 const NULL_DER = Uint8Array.of(5, 0);
 const UNKNOWN_OID = '1.3.6.1.4.1.55738.1';
-const COUNTRY = '550406';
-const ORGANISATION = '55040a';
-
-const dns = (value: string) => text(0x82, value);
-const email = (value: string) => text(0x81, value);
-const uri = (value: string) => text(0x86, value);
-const ip = (...bytes: readonly number[]) => tlv(0x87, Uint8Array.from(bytes));
-
-const PERMITTED = {
-  dns: [dns('example.com'), dns('test'), dns('a.example.com'), dns('.example.com'), dns('EXAMPLE.com'), dns('')],
-  ip: [ip(10, 0, 0, 0, 255, 0, 0, 0), ip(192, 0, 2, 0, 255, 255, 255, 0), ip(...Array<number>(32).fill(0))],
-  email: [email('example.com'), email('.example.com'), email('ops@example.com'), email('ops@EXAMPLE.com')],
-  uri: [uri('example.com'), uri('.example.com'), uri('spiffe.test')],
-  directory: [
-    directory([COUNTRY, 'DE', 0x13]),
-    directory([COUNTRY, 'de', 0x0c], [ORGANISATION, 'Example']),
-    directory([COUNTRY, 'DE', 0x13], [ORGANISATION, '  EXAMPLE ']),
-  ],
-} as const;
-
-const EXCLUDED = {
-  dns: [dns('bad.example.com'), dns('test'), dns('.a.example.com'), dns('x.example.com')],
-  ip: [ip(10, 1, 0, 0, 255, 255, 0, 0), ip(192, 0, 2, 128, 255, 255, 255, 128)],
-  email: [email('bad.example.com'), email('ops@example.com'), email('.example.com')],
-  uri: [uri('bad.example.com'), uri('.example.com')],
-  directory: [directory([COUNTRY, 'FR', 0x13]), directory([COUNTRY, 'DE', 0x13], [ORGANISATION, 'Bad'])],
-} as const;
-
-const HOST_NAMES = ['a.example.com', 'x.example.com', 'host.test', 'deep.a.example.com', 'A.Example.COM'] as const;
-const DNS_SANS = [
-  'a.example.com',
-  'A.EXAMPLE.COM',
-  'x.example.com',
-  'bad.example.com',
-  '*.example.com',
-  '*.a.example.com',
-  'host.test',
-  'deep.a.example.com',
-  'f*.example.com',
-  '*.test',
-] as const;
-const ADDRESSES = ['10.0.0.1', '10.1.0.1', '192.0.2.1', '192.0.2.200', '2001:db8::1'] as const;
-const MAILBOXES = [
-  'ops@example.com',
-  'Ops@example.com',
-  'ops@EXAMPLE.com',
-  'a@sub.example.com',
-  'x@bad.example.com',
-] as const;
-const URIS = [
-  'spiffe://spiffe.test/a',
-  'https://example.com/',
-  'https://www.example.com:8443/x',
-  'urn:uuid:1',
-] as const;
-const LEAF_SUBJECTS = [
-  'CN=leaf',
-  'CN=leaf,O=Example,C=DE',
-  'CN=leaf,O=EXAMPLE,C=DE',
-  'CN=leaf,O=Bad,C=DE',
-  'CN=a.example.com',
-  'CN=x.example.com,C=FR',
-  'EMAILADDRESS=ops@example.com,CN=leaf,C=DE',
-] as const;
-const CA_KEY_USAGES: readonly (readonly KeyUsage[] | null)[] = [
-  null,
-  null,
-  ['keyCertSign'],
-  ['keyCertSign', 'digitalSignature'],
-  ['cRLSign'],
-];
-const LEAF_KEY_USAGES: readonly (readonly KeyUsage[] | null)[] = [
-  null,
-  null,
-  ['digitalSignature', 'nonRepudiation'],
-  ['digitalSignature', 'keyAgreement'],
-  ['keyEncipherment'],
-  ['cRLSign'],
-];
-const CA_PURPOSES: readonly (readonly ExtendedKeyUsage[])[] = [
-  ['serverAuth'],
-  ['serverAuth', 'clientAuth'],
-  ['clientAuth'],
-  ['any'],
-  ['codeSigning'],
-];
-const LEAF_PURPOSES: readonly (readonly ExtendedKeyUsage[] | null)[] = [
-  null,
-  ['any'],
-  ['clientAuth'],
-  ['serverAuth'],
-  ['serverAuth', 'clientAuth', 'codeSigning'],
-  ['codeSigning'],
-];
