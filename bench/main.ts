@@ -179,6 +179,8 @@ function versions(proxies: readonly MeasuredProxy[]): Record<string, string> {
 }
 
 function loadTools(options: Options): ('wrk' | 'h2load')[] {
-  const tools = new Set(options.rows.map((row) => (row === 'h2-small' ? ('h2load' as const) : ('wrk' as const))));
+  const tools = new Set(
+    options.rows.map((row) => (row === 'h2-small' || row === 'handshake' ? ('h2load' as const) : ('wrk' as const))),
+  );
   return [...tools];
 }
