@@ -132,7 +132,8 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.over) return;
+    // A resumed parser first says "nothing more yet": passed on, a consumer that pauses at each chunk would spin.
+    if (this.over || chunk.length === 0) return;
     if (this.#missingBytes > 0) this.#missingBytes -= chunk.length;
     callbackDepth++;
     try {

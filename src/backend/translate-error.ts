@@ -68,7 +68,7 @@ export function http1Error(error: unknown, progress: ExchangeProgress): ProxyErr
   if (code === 'UND_ERR_SOCKET' && INTERIM_MESSAGES.has(message)) {
     return new ProxyError('backend_interim_response_not_supported', facts);
   }
-  const cutShort = code === 'HPE_INVALID_EOF_STATE' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
+  const cutShort = code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || message.endsWith(END_IN_BODY);
   if (cutShort && progress.responded && progress.missingBytes !== 0) return closed(progress.responded, facts);
   if (cutShort || name === 'HTTPParserError' || code.startsWith('HPE_') || code === 'ERR_ASSERTION') {
     return new ProxyError('backend_response_corrupted', facts);
@@ -190,6 +190,9 @@ const INVALID_REQUEST: ReadonlySet<string> = new Set([
 
 /** undici 8: an unasked 100 is a 'bad response' on a busy connection, an unasked 101 a 'bad upgrade'. */
 const INTERIM_MESSAGES: ReadonlySet<string> = new Set(['bad response', 'bad upgrade']);
+
+/** llhttp's reason when the connection ends inside chunks; undici gives it no code. */
+const END_IN_BODY = '(Invalid EOF state)';
 
 const CORRUPTED: ReadonlySet<number> = new Set([
   constants.NGHTTP2_PROTOCOL_ERROR,

@@ -271,7 +271,7 @@ describe('resumption', () => {
     expect((await exchange(distrusting)).error?.code).toBe('ssl_certificate_chain_verification_failed');
   });
 
-  test('a session dies with the certificate that it was made under', async () => {
+  test('neither session nor pooled connection outlives the certificate that it was made under', async () => {
     const backend = await startBackend([pki.server, pki.issuing]);
     let offsetMs = 0;
     const clock = { monotonicMs: systemClock.monotonicMs, wallMs: () => Date.now() + offsetMs };
@@ -331,15 +331,15 @@ describe('connections that do not come up', () => {
     expect(error?.detail).toContain('without an alert');
   });
 
-  test('a server that only speaks TLS 1.1 is backend_tls_failed', async () => {
+  test('the alert of a server that only speaks TLS 1.1 is named', async () => {
     const backend = await startBackend([pki.server, pki.issuing], {
       minVersion: 'TLSv1',
       maxVersion: 'TLSv1.1',
       ciphers: 'ALL:@SECLEVEL=0',
     });
     const { error } = await exchange(serviceTo(backend.port, makeTls({ anchors: [pki.root] })));
-    expect(error).toMatchObject({ code: 'backend_tls_failed', phase: 'tls' });
-    expect(error?.detail).toContain('unsupported protocol');
+    expect(error).toMatchObject({ code: 'backend_tls_alert', phase: 'tls' });
+    expect(error?.detail).toContain('the backend ended the TLS handshake: TLS alert protocol_version');
   });
 
   test('HTTP2 without h2 in ALPN is failed_to_negotiate_alpn, whether the server knows no ALPN or refuses h2', async () => {
