@@ -69,10 +69,7 @@ export class Handshake implements EngineClient {
       return;
     }
     const hello = this.#reader.hello!;
-    // After a HelloRetryRequest the second hello may carry another SNI, and OpenSSL believes that one (security rule 5).
-    const servername: unknown = socket.servername;
-    const sniAsNegotiated = typeof servername === 'string' && servername !== '' ? servername : null;
-    if (sniAsNegotiated !== hello.serverNameAsSent) {
+    if (!isSniAsPeeked(socket, hello.serverNameAsSent)) {
       this.#refuse('malformed_hello', 'the SNI changed during the handshake', 'destroy');
       return;
     }
@@ -176,6 +173,17 @@ export class Handshake implements EngineClient {
     this.#socket.removeListener('readable', this.#onReadable);
     this.#socket.removeListener('end', this.#onEnd);
   }
+}
+
+/**
+ * After a HelloRetryRequest the second hello may carry another SNI, and OpenSSL believes that one (security rule 5). A resumed
+ * TLS 1.2 session shows none at all, whatever the hello said (measured on 26.10: node:tls never acknowledges the name, so
+ * OpenSSL stores none in the session); there is no second hello there, and the engine's session identity names the certificate.
+ */
+function isSniAsPeeked(socket: TLSSocket, peeked: string | null): boolean {
+  const servername: unknown = socket.servername; // false, null or a string
+  const shown = typeof servername === 'string' && servername !== '' ? servername : null;
+  return shown === peeked || (shown === null && socket.isSessionReused() && socket.getProtocol() !== 'TLSv1.3');
 }
 
 /** Reads on for a moment, because a reset for unread bytes would overtake what is said. */

@@ -22,12 +22,12 @@ interface ExchangeStream extends ServerHttp2Stream {
 /**
  * An Exchange over one stream of node:http2.
  *
- * | event on the stream | before our END_STREAM           | after it                     |
- * |---------------------|---------------------------------|------------------------------|
- * | `end`               | onBodyEnd, unless it was reset  | nothing                      |
- * | `aborted`           | onAbort                         | does not come                |
- * | `finish`            | does not count (HEAD, a reset)  | onFinish                     |
- * | `close`             | onAbort                         | onAbort unless `finish` came |
+ * | event on the stream | before our END_STREAM           | after it                                |
+ * |---------------------|---------------------------------|-----------------------------------------|
+ * | `end`               | onBodyEnd, unless it was reset  | nothing                                 |
+ * | `aborted`           | onAbort                         | does not come                           |
+ * | `finish`            | does not count (HEAD, a reset)  | onFinish                                |
+ * | `close`             | onAbort                         | onFinish if the code is 0, else onAbort |
  */
 export class Http2Exchange implements Exchange {
   readonly connection: ConnectionFacts;
@@ -273,7 +273,9 @@ export class Http2Exchange implements Exchange {
   }
 
   onClose(): void {
-    this.onAborted();
+    // node:http2 destroys a stream whose both sides ended before it emits 'finish'
+    if (this.#responseEnded && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR) this.onFinish();
+    else this.onAborted();
     this.#owner.onExchangeOver(this, this.#wasTakenBack);
   }
 

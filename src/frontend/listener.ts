@@ -50,8 +50,8 @@ export class Listener {
       onHandshakeOver: () => this.#admission.handshakeOver(),
       onSecured: (socket, connection) => this.#onSecured(socket, connection),
     };
-    // half-open: a client that ends its side after the request still gets the response; http1.ts and http2.ts close the rest
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#onConnection(socket));
+    // A client that ends its side during the handshake, or in HTTP/2, is gone; #onSecured allows it to HTTP/1.
+    this.#server = createServer({ allowHalfOpen: false, noDelay: true }, (socket) => this.#onConnection(socket));
     this.#server.on('error', (error: NodeJS.ErrnoException) => this.#onAcceptError(error));
   }
 
@@ -119,6 +119,7 @@ export class Listener {
 
   #onSecured(socket: TLSSocket, connection: ClientConnection): void {
     const door = connection.tls?.alpn === 'h2' ? this.#http2 : this.#http1;
+    if (door === this.#http1) socket.allowHalfOpen = true; // a client that ends its side after the request still gets the response
     door.accept(socket, connection);
     if (this.#isDraining) door.drain(); // it was in its handshake when the others were told
   }
@@ -134,12 +135,12 @@ export class Listener {
     socket.on('error', ignore);
     socket.destroy();
     reportHandshakeFailure(connection, null, { reason: refusal, side: 'proxy', detail: REFUSALS[refusal] }, 0);
-    if (refusal === 'connection_limit') this.#paused(REFUSALS[refusal]);
+    if (refusal === 'connection_limit') this.#paused(refusal);
   }
 
   /** EMFILE and ENFILE: the system has closed what it could not hand over. The listening socket goes on. */
   #onAcceptError(error: NodeJS.ErrnoException): void {
-    if (this.#server.listening) this.#paused(`${error.code ?? error.message} on accept`);
+    if (this.#server.listening) this.#paused(error.code ?? 'error');
   }
 
   #paused(reason: string): void {
@@ -151,7 +152,7 @@ export class Listener {
   #resumed(): void {
     if (this.#pausedFor === null) return;
     this.#pausedFor = null;
-    this.#options.events.onAcceptPaused('accepting again');
+    this.#options.events.onAcceptPaused('resumed');
   }
 
   #empty(): Promise<void> {
