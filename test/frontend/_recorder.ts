@@ -113,7 +113,7 @@ export class Recorder implements FrontendEvents {
   }
 
   #changed(): void {
-    for (const look of [...this.#waiting]) look();
+    for (const look of this.#waiting) look();
   }
 }
 

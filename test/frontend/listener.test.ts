@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { addressKey } from '#src/frontend/admission.ts';
 import { echo } from './_recorder.ts';
+import { secondHelloWithOtherSni } from './_second-hello.ts';
 import { certificateEntry, startTlsDoor, type TlsDoor, type TlsDoorOptions, tlsProxy } from './_tls-door.ts';
 
 describe('the TLS door', () => {
@@ -264,6 +265,23 @@ describe('handshakes that fail', () => {
     await failure(connectTls({ rejectUnauthorized: true, maxVersion: 'TLSv1.2' }));
     await recorder.until(() => recorder.handshakeFailures.length + recorder.handshakes.length > 0);
     expect(recorder.handshakeFailures.map(({ side }) => side)).not.toContain('proxy');
+  });
+
+  test('an SNI that changes in the second hello is refused', async () => {
+    const { recorder, port } = await start();
+    await secondHelloWithOtherSni(port, 'localhost', 'evil.example');
+    await recorder.until(() => recorder.handshakeFailures.length === 1);
+    expect(recorder.handshakeFailures[0]).toMatchObject({ reason: 'malformed_hello', sni: 'localhost' });
+    expect(recorder.handshakes).toEqual([]);
+  });
+
+  test('the same client with one SNI is served', async () => {
+    const { recorder, port } = await start();
+    const over = secondHelloWithOtherSni(port, 'localhost', 'localhost');
+    await recorder.until(() => recorder.handshakes.length === 1);
+    await over;
+    expect(recorder.handshakes[0]!.tls).toMatchObject({ sni: 'localhost', group: 'X25519' });
+    expect(recorder.handshakeFailures).toEqual([]);
   });
 
   test('there is no renegotiation', async () => {
