@@ -83,8 +83,8 @@ describe('loadConfiguration()', () => {
 
   test('numbers and booleans may come from variables, quoted or not', async () => {
     const text = `${CONFIGURATION}\nsallyport: { workers: "\${W}", drain: { delaySec: "\${D}" }, admin: { dangerExposeDetails: "\${E}" } }\n`;
-    const { settings } = await loaded(text, { W: '3', D: '7', E: 'true' });
-    expect([settings.workers, settings.drain.delaySec, settings.admin.dangerExposeDetails]).toEqual([3, 7, true]);
+    const { settings } = await loaded(text, { W: '1', D: '7', E: 'true' });
+    expect([settings.workers, settings.drain.delaySec, settings.admin.dangerExposeDetails]).toEqual([1, 7, true]);
   });
 
   test('settings have every default, and the log file is relative to the YAML file', async () => {

@@ -30,10 +30,10 @@ export function checkSettings({ settings, findings }: RuleContext, section: Sect
     );
   }
   if (settings.workers !== 'auto' && settings.workers > 1) {
-    findings.warning(
+    findings.error(
       section,
       ['workers'],
-      `Worker processes are not supported yet: found ${settings.workers}, but one process does all the work; write auto or 1`,
+      `Cannot accept workers: found ${settings.workers}, but worker processes are not supported yet; write auto or 1`,
     );
   }
   const floor = settings.dangerBackendMinTlsVersion;
