@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect, constants } from 'node:http2';
+import { type ClientHttp2Session, type ClientSessionOptions, connect, constants } from 'node:http2';
 import type { AcceptedConnection } from './connect.ts';
 import type { CloseReason } from './events.ts';
 import { IDLE_TIMEOUT_MS } from './http1-connection.ts';
@@ -18,16 +18,7 @@ export class Http2Session {
 
   constructor(accepted: AcceptedConnection) {
     this.accepted = accepted;
-    this.session = connect('http://backend.invalid', {
-      createConnection: () => accepted.socket,
-      settings: {
-        enablePush: false,
-        initialWindowSize: STREAM_WINDOW_BYTES,
-        maxHeaderListSize: MAX_HEADER_BYTES,
-      },
-      maxHeaderListPairs: MAX_HEADER_PAIRS,
-      maxSendHeaderBlockLength: MAX_HEADER_BYTES,
-    });
+    this.session = connect('http://backend.invalid', { ...SESSION_OPTIONS, createConnection: () => accepted.socket });
     this.session.once('connect', () => {
       if (!this.session.destroyed) this.session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     });
@@ -71,3 +62,15 @@ const STREAM_WINDOW_BYTES = 128 * 1024;
 const SESSION_WINDOW_BYTES = 1024 * 1024;
 const MAX_HEADER_BYTES = 128 * 1024; // spec 4.3
 const MAX_HEADER_PAIRS = 1000; // the size limit is the one that is specified; Node's own 128 pairs are few
+
+/** The type does not know strictSingleValueFields yet. */
+const SESSION_OPTIONS: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
+  settings: {
+    enablePush: false,
+    initialWindowSize: STREAM_WINDOW_BYTES,
+    maxHeaderListSize: MAX_HEADER_BYTES,
+  },
+  maxHeaderListPairs: MAX_HEADER_PAIRS,
+  maxSendHeaderBlockLength: MAX_HEADER_BYTES,
+  strictSingleValueFields: false, // a client's repeated field goes on as it came: Node would throw
+};

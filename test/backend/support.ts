@@ -141,10 +141,8 @@ export class Recorder implements BackendHandler {
     if (++this.ended > 1) throw new Error(`An exchange ended twice: ${this.order.join(', ')}`);
     const { connection, interims, status, headers, order } = this;
     const body = Buffer.concat(this.chunks).toString('latin1');
-    this.#resolve({
-      ...{ connection, interims, status, headers, order, body, trailers: [], error: null, upgraded: null },
-      ...last,
-    });
+    const nothing = { trailers: [], error: null, upgraded: null };
+    this.#resolve({ connection, interims, status, headers, order, body, ...nothing, ...last });
   }
 }
 
