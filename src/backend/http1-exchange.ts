@@ -7,7 +7,7 @@ import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts'
 import { contentLengthOf, headerListFromBuffers } from './header-list.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import { type BodyConsumer, RequestBody } from './request-body.ts';
-import { type ExchangeProgress, http1Error } from './translate-error.ts';
+import { type Http1Progress, http1Error } from './translate-error.ts';
 import { websocketRefusal } from './websocket-accept.ts';
 
 /** What an exchange asks of its pool. */
@@ -284,7 +284,7 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
     this.#controller.abort(error);
   }
 
-  #progress(connection: Http1Connection): ExchangeProgress {
+  #progress(connection: Http1Connection): Http1Progress {
     return {
       dialled: connection.accepted.fresh.endpoint,
       responded: this.#status !== 0,

@@ -5,7 +5,7 @@ import type { HeaderList } from '../http/exchange.ts';
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
 import { contentLengthOf, headerListFromHttp2 } from './header-list.ts';
 import type { Http2Session } from './http2-session.ts';
-import { http2Error } from './translate-error.ts';
+import { type ExchangeProgress, http2Error } from './translate-error.ts';
 
 /** What an exchange asks of its pool. */
 export interface Http2PoolOfExchange {
@@ -87,7 +87,7 @@ export class Http2Exchange implements BackendCall {
     } catch (error) {
       // Out of stream ids, or a head that node:http2 refuses: this stream's trouble only.
       if ((error as NodeJS.ErrnoException).code === 'ERR_HTTP2_OUT_OF_STREAMS') session.close('not-reusable');
-      this.#fail(http2Error(error, constants.NGHTTP2_NO_ERROR, session.accepted.fresh.endpoint, false));
+      this.#fail(http2Error(error, constants.NGHTTP2_NO_ERROR, this.#progress(session)));
       return;
     }
     this.sent = true;
@@ -127,6 +127,7 @@ export class Http2Exchange implements BackendCall {
     if (this.over) return;
     const headers = headerListFromHttp2(raw);
     this.#status = status;
+    this.#session!.answered = true;
     const bodyless = status === 204 || status === 304 || this.request.method === 'HEAD';
     this.#missingBytes = bodyless ? 0 : contentLengthOf(headers);
     this.#handler.onResponse(status, headers);
@@ -171,7 +172,7 @@ export class Http2Exchange implements BackendCall {
     }
     const session = this.#session!;
     const cause = session.accepted.failure ?? this.#streamError;
-    this.#fail(http2Error(cause, stream.rstCode ?? 0, session.accepted.fresh.endpoint, this.#status !== 0));
+    this.#fail(http2Error(cause, stream.rstCode ?? constants.NGHTTP2_NO_ERROR, this.#progress(session)));
   }
 
   /** After an early error response the rest of the upload is of no use to anybody: RST_STREAM(CANCEL). */
@@ -227,6 +228,11 @@ export class Http2Exchange implements BackendCall {
     this.over = true;
     this.#cancelOrRelease();
     this.#handler.onError(error);
+  }
+
+  #progress(session: Http2Session): ExchangeProgress {
+    const responded = this.#status !== 0;
+    return { dialled: session.accepted.fresh.endpoint, responded, freshTls: !session.answered };
   }
 
   #cancelOrRelease(): void {

@@ -9,6 +9,8 @@ export class Http2Session {
   readonly session: ClientHttp2Session;
   /** Exchanges that have begun on it. */
   exchanges = 0;
+  /** A response has come: the backend has accepted the handshake, our certificate included. */
+  answered = false;
   /** Exchanges in flight. */
   active = 0;
   /** The backend sent GOAWAY, or we want to close: no new exchange. */

@@ -42,17 +42,21 @@ export function alpnError(agreed: string | false | null, dialled: string): Proxy
   return new ProxyError('failed_to_negotiate_alpn', { phase: 'tls', detail });
 }
 
-/** How far an HTTP/1 exchange had come when its connection failed. */
+/** How far an exchange had come when its connection or stream failed. */
 export interface ExchangeProgress {
   readonly dialled: string;
   /** The final response head had arrived. */
   readonly responded: boolean;
-  /** Body bytes that the response declared and did not send; 0 when complete or of unknown length. */
-  readonly missingBytes: number;
+  /** No response ever came over this TLS connection: a late alert is still about its handshake, and nothing was processed. */
   readonly freshTls: boolean;
 }
 
-export function http1Error(error: unknown, progress: ExchangeProgress): ProxyError {
+export interface Http1Progress extends ExchangeProgress {
+  /** Body bytes that the response declared and did not send; 0 when complete, -1 when nobody knows. */
+  readonly missingBytes: number;
+}
+
+export function http1Error(error: unknown, progress: Http1Progress): ProxyError {
   if (error instanceof ProxyError) return error;
   const { code, message, name } = read(error);
   const facts: ErrorFacts = {
@@ -77,8 +81,9 @@ export function http1Error(error: unknown, progress: ExchangeProgress): ProxyErr
 }
 
 /** An HTTP/2 stream that ended without a whole response. `error` is what the stream or its session said, if anything. */
-export function http2Error(error: unknown, rstCode: number, dialled: string, responded: boolean): ProxyError {
+export function http2Error(error: unknown, rstCode: number, progress: ExchangeProgress): ProxyError {
   if (error instanceof ProxyError) return error;
+  const { dialled, responded } = progress;
   const { code, message } = read(error);
   const reset = `RST_STREAM or GOAWAY with ${HTTP2_CODES.get(rstCode) ?? rstCode}`;
   const facts: ErrorFacts = {
@@ -87,7 +92,7 @@ export function http2Error(error: unknown, rstCode: number, dialled: string, res
     detail: `${dialled}: ${code === '' ? reset : `${message}; ${reset}`}`,
   };
   const alert = receivedAlert(code);
-  if (alert !== null && !responded) return alertError(alert, dialled, facts);
+  if (alert !== null && progress.freshTls && !responded) return alertError(alert, dialled, facts);
   if (INVALID_REQUEST.has(code)) return new ProxyError('internal_error', facts);
   if (responded) return closed(responded, facts);
   // RFC 9113 §8.7: the server says that it has not processed the request.

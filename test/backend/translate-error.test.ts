@@ -78,7 +78,17 @@ describe('`http2Error()`', () => {
     [constants.NGHTTP2_COMPRESSION_ERROR, false, 'backend_response_corrupted', 'no'],
     [constants.NGHTTP2_ENHANCE_YOUR_CALM, false, 'backend_response_headers_too_long', 'no'],
   ] as const)('code %d (responded: %s) is %s', (rstCode, responded, expected, retry) => {
-    const error = http2Error(coded('ERR_HTTP2_STREAM_ERROR'), rstCode, 'a:1', responded);
+    const error = http2Error(coded('ERR_HTTP2_STREAM_ERROR'), rstCode, { dialled: 'a:1', responded, freshTls: true });
     expect(error).toMatchObject({ code: expected, retry });
+  });
+
+  test('an alert is about the handshake only while nothing was ever answered', () => {
+    const alert = coded('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED');
+    const code = (freshTls: boolean) => http2Error(alert, 0, { dialled: 'a:1', responded: false, freshTls });
+    expect(code(true)).toMatchObject({ code: 'backend_tls_alert', retry: 'yes' });
+    expect(code(false)).toMatchObject({
+      code: 'backend_connection_closed_before_data_sent_to_client',
+      retry: 'if-reused',
+    });
   });
 });
