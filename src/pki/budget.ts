@@ -1,4 +1,4 @@
-import { LIMITS } from './limits.ts';
+import { LIMITS, P384_WEIGHT } from './limits.ts';
 
 /** Thrown when a search has cost too much: it ends the whole search, no other branch is tried. */
 export class BudgetExceeded extends Error {
@@ -15,6 +15,8 @@ export class BudgetExceeded extends Error {
 export class Budget {
   #issuerEvaluations: number = LIMITS.issuerEvaluations;
   #signatures: number = LIMITS.signatures;
+  #steps: number = LIMITS.steps;
+  #policies: number = LIMITS.policies;
   #nameComparisons: number = LIMITS.nameComparisons;
 
   spendIssuerEvaluation(): void {
@@ -22,8 +24,23 @@ export class Budget {
       throw new BudgetExceeded(`${LIMITS.issuerEvaluations} candidate issuers examined`);
   }
 
-  spendSignature(): void {
-    if (--this.#signatures < 0) throw new BudgetExceeded(`${LIMITS.signatures} signatures checked`);
+  /** `weight` is what the check costs in checks with a P-256 key. */
+  spendSignature(weight: number): void {
+    this.#signatures -= weight;
+    if (this.#signatures < 0) {
+      throw new BudgetExceeded(`${LIMITS.signatures} signatures checked (one by a P-384 key counts ${P384_WEIGHT})`);
+    }
+  }
+
+  /** One candidate looked at, before anything is computed with it. */
+  spendStep(): void {
+    if (--this.#steps < 0) throw new BudgetExceeded(`${LIMITS.steps} candidate issuers looked at`);
+  }
+
+  /** `count` policies carried one certificate further. */
+  spendPolicies(count: number): void {
+    this.#policies -= count;
+    if (this.#policies < 0) throw new BudgetExceeded(`${LIMITS.policies} certificate policies processed`);
   }
 
   spendNameComparison(): void {

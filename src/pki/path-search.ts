@@ -2,7 +2,8 @@ import { Budget, BudgetExceeded } from './budget.ts';
 import type { Certificate } from './certificate.ts';
 import { type Failure, MostSpecificFailure } from './failure.ts';
 import type { Finding } from './finding.ts';
-import { LIMITS } from './limits.ts';
+import { LIMITS, P384_WEIGHT } from './limits.ts';
+import { OID } from './oids.ts';
 import { checkIssuerBasicConstraints } from './rules/basic-constraints.ts';
 import { checkCriticalExtensions } from './rules/critical-extensions.ts';
 import { checkIssuerExtendedKeyUsage } from './rules/extended-key-usage.ts';
@@ -93,7 +94,7 @@ export class PathSearch {
     const anchors = this.#anchorsFor(tip);
     for (const anchor of anchors) {
       if (!this.#admits(anchor, below)) continue;
-      const finding = checkPolicies([...below, anchor], this.#input.policy);
+      const finding = checkPolicies([...below, anchor], this.#input.policy, this.#budget);
       if (finding === null) return [...path, { certificate: anchor, from: this.#anchorKind }];
       this.#fail(finding, path[0]!.certificate, 0);
     }
@@ -130,6 +131,7 @@ export class PathSearch {
 
   /** Whether `issuer` may stand above the path `below` (leaf first). Records why not. */
   #admits(issuer: Certificate, below: readonly Certificate[]): boolean {
+    this.#budget.spendStep();
     const depth = below.length;
     const child = below[depth - 1]!;
     if (below.some((certificate) => certificate.isSameEntity(issuer))) {
@@ -193,7 +195,9 @@ export class PathSearch {
     }
     const known = byIssuer.get(issuer);
     if (known !== undefined) return known;
-    this.#budget.spendSignature();
+    this.#budget.spendSignature(
+      issuer.publicKey.kind === 'EC' && issuer.publicKey.curve === OID.p384 ? P384_WEIGHT : 1,
+    );
     const isSigned = child.isSignedBy(issuer);
     byIssuer.set(issuer, isSigned);
     return isSigned;

@@ -3,7 +3,8 @@
  * them), line separators and lone surrogates become `\XX` of their UTF-8 bytes, and the length is capped.
  */
 export function printable(text: string, maxLength = MAX_LENGTH): string {
-  const clean = text.replace(UNSAFE, (character) => {
+  // Cut first: a stranger's 16 KiB must not cost a replacement per character. (A surrogate pair cut in two becomes an escape.)
+  const clean = text.slice(0, maxLength + 1).replace(UNSAFE, (character) => {
     const bytes = Buffer.from(character, 'utf8');
     return [...bytes].map((byte) => `\\${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
   });

@@ -86,6 +86,17 @@ test('it is bounded: the entry unused for longest goes first', () => {
   expect(asked.length).toBe(4);
 });
 
+test('it is bounded in bytes too', () => {
+  const { cache } = counted(TRUSTED);
+  for (let index = 0; index < 600; index++) {
+    const der = new Uint8Array(16 * 1024);
+    der[0] = index >> 8;
+    der[1] = index & 0xff;
+    cache.verify({ ...QUESTION, chain: [der] });
+  }
+  expect(cache.size).toBe(254); // 4 MiB of them, each with the rest of its question
+});
+
 test('`clear()` forgets', () => {
   const { cache, asked } = counted(TRUSTED);
   cache.verify(QUESTION);

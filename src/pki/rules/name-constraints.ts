@@ -1,9 +1,10 @@
 import type { Budget } from '../budget.ts';
 import type { Certificate } from '../certificate.ts';
+import type { NameConstraints } from '../extensions.ts';
 import type { Finding } from '../finding.ts';
-import { type GeneralName, type GeneralNameKind, generalNameText } from '../general-name.ts';
+import { type GeneralName, generalNameText } from '../general-name.ts';
 import { LIMITS } from '../limits.ts';
-import { isReadableConstraint, isReadableName, matchesConstraint } from '../name-constraint-match.ts';
+import { type Comparable, comparableBase, comparableName, matchesConstraint } from '../name-constraint-match.ts';
 import { OID } from '../oids.ts';
 
 /** At most 10 constraints on a CA (spec 10.7), each in the form that RFC 5280 section 4.2.1.10 gives. */
@@ -20,7 +21,7 @@ export function checkNameConstraintsOfIssuer(issuer: Certificate): Finding | nul
       fix: 'reissue this CA with fewer',
     };
   }
-  const unreadable = [...constraints.permitted, ...constraints.excluded].find((base) => !isReadableConstraint(base));
+  const unreadable = [...constraints.permitted, ...constraints.excluded].find((base) => comparableBase(base) === null);
   if (unreadable === undefined) return null;
   const found = `its name constraint ${generalNameText(unreadable)} is malformed`;
   return finding(found, 'the forms of RFC 5280 section 4.2.1.10', 'reissue this CA');
@@ -39,52 +40,95 @@ export function checkNameConstraintsOfLeaf(leaf: Certificate): Finding | null {
  */
 export function checkNamesBelow(issuer: Certificate, below: readonly Certificate[], budget: Budget): Finding | null {
   if (issuer.nameConstraints === null) return null;
-  const { permitted, excluded } = issuer.nameConstraints;
-  const kinds = new Set([...permitted, ...excluded].map((base) => base.kind));
+  const subtrees = subtreesOf(issuer, issuer.nameConstraints);
   for (let index = 0; index < below.length; index++) {
     const certificate = below[index]!;
     if (index > 0 && certificate.isSelfIssued) continue;
-    const violation = violationOf(issuer, kinds, certificate, budget);
+    const violation = violationOf(subtrees, certificate, budget);
     if (violation !== null) return violation;
   }
   return null;
 }
 
-function violationOf(
-  issuer: Certificate,
-  kinds: ReadonlySet<GeneralNameKind>,
-  certificate: Certificate,
-  budget: Budget,
-): Finding | null {
-  const { permitted, excluded } = issuer.nameConstraints!;
-  for (const name of constrainedNames(certificate)) {
+function violationOf(subtrees: Subtrees, certificate: Certificate, budget: Budget): Finding | null {
+  const names = namesOf(certificate);
+  for (let index = 0; index < names.length; index++) {
     budget.spendNameComparison();
-    if (!kinds.has(name.kind)) continue;
-    if (!isReadableName(name)) {
+    const { name, comparable } = names[index]!;
+    const excluded = subtrees.excluded.get(name.kind);
+    const permitted = subtrees.permitted.get(name.kind);
+    if (excluded === undefined && permitted === undefined) continue;
+    if (comparable === null) {
       return finding(
         `${possession(certificate, name)}, which cannot be compared with its constraints`,
         'a well-formed name',
         'reissue that certificate',
       );
     }
-    for (const base of excluded) {
-      budget.spendNameComparison();
-      if (base.kind !== name.kind || !matchesConstraint(name, base, 'excluded')) continue;
-      return finding(possession(certificate, name), `no name in its excluded subtree ${generalNameText(base)}`, FIX);
+    const excluding = firstMatch(comparable, excluded, 'excluded', budget);
+    if (excluding !== null) {
+      const expected = `no name in its excluded subtree ${generalNameText(excluding.name)}`;
+      return finding(possession(certificate, name), expected, FIX);
     }
-    let isPermitted = true;
-    for (const base of permitted) {
-      if (base.kind !== name.kind) continue;
-      budget.spendNameComparison();
-      isPermitted = matchesConstraint(name, base, 'permitted');
-      if (isPermitted) break;
-    }
-    if (isPermitted) continue;
-    const subtrees = permitted.filter((base) => base.kind === name.kind).map(generalNameText);
-    return finding(possession(certificate, name), `a name in its permitted subtrees ${subtrees.join(', ')}`, FIX);
+    if (permitted === undefined || firstMatch(comparable, permitted, 'permitted', budget) !== null) continue;
+    const shown = permitted.map((base) => generalNameText(base.name)).join(', ');
+    return finding(possession(certificate, name), `a name in its permitted subtrees ${shown}`, FIX);
   }
   return null;
 }
+
+function firstMatch(
+  name: Comparable,
+  bases: readonly Prepared[] | undefined,
+  side: 'permitted' | 'excluded',
+  budget: Budget,
+): Prepared | null {
+  if (bases === undefined) return null;
+  for (let index = 0; index < bases.length; index++) {
+    const base = bases[index]!;
+    budget.spendNameComparison();
+    // A base that cannot be read was refused with its certificate; if it were not, it would exclude all and permit nothing.
+    const isMatch = base.comparable === null ? side === 'excluded' : matchesConstraint(name, base.comparable, side);
+    if (isMatch) return base;
+  }
+  return null;
+}
+
+/** A name beside the form in which it is compared; null: it cannot be. */
+interface Prepared {
+  readonly name: GeneralName;
+  readonly comparable: Comparable | null;
+}
+
+interface Subtrees {
+  readonly permitted: ReadonlyMap<GeneralName['kind'], readonly Prepared[]>;
+  readonly excluded: ReadonlyMap<GeneralName['kind'], readonly Prepared[]>;
+}
+
+/** Read once per certificate: a leaf of 16 KiB has thousands of names, and up to 100 issuers are tried on them. */
+function namesOf(certificate: Certificate): readonly Prepared[] {
+  const known = NAMES.get(certificate);
+  if (known !== undefined) return known;
+  const names = constrainedNames(certificate).map((name) => ({ name, comparable: comparableName(name) }));
+  NAMES.set(certificate, names);
+  return names;
+}
+
+function subtreesOf(issuer: Certificate, constraints: NameConstraints): Subtrees {
+  const known = SUBTREES.get(issuer);
+  if (known !== undefined) return known;
+  const byKind = (bases: readonly GeneralName[]) =>
+    Map.groupBy(
+      bases.map((name): Prepared => ({ name, comparable: comparableBase(name) })),
+      ({ name }) => name.kind,
+    );
+  const subtrees = { permitted: byKind(constraints.permitted), excluded: byKind(constraints.excluded) };
+  SUBTREES.set(issuer, subtrees);
+  return subtrees;
+}
+
+const NAMES = new WeakMap<Certificate, readonly Prepared[]>();
+const SUBTREES = new WeakMap<Certificate, Subtrees>();
 
 function possession(certificate: Certificate, name: GeneralName): string {
   return `'${certificate.subject.text}' below it has the name ${generalNameText(name)}`;

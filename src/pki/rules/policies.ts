@@ -1,3 +1,4 @@
+import type { Budget } from '../budget.ts';
 import type { Certificate } from '../certificate.ts';
 import type { Finding } from '../finding.ts';
 import { LIMITS } from '../limits.ts';
@@ -35,7 +36,7 @@ export function checkPolicyExtensions(issuer: Certificate): Finding | null {
  * Certificate policies of a whole path, leaf first and anchor last, by the policy graph of RFC 9618: linear where the tree of
  * RFC 5280 section 6.1 is exponential (CVE-2023-0464). The anchor's own policies and constraints apply where it has them.
  */
-export function checkPolicies(path: readonly Certificate[], inputs: PolicyInputs): Finding | null {
+export function checkPolicies(path: readonly Certificate[], inputs: PolicyInputs, budget: Budget): Finding | null {
   // Policies can only fail a path once explicit_policy reaches 0, which takes an input or a policyConstraints.
   if (!inputs.requireExplicitPolicy && path.every((certificate) => certificate.policyConstraints === null)) return null;
   const n = path.length;
@@ -49,6 +50,9 @@ export function checkPolicies(path: readonly Certificate[], inputs: PolicyInputs
     const certificate = path[depth]!;
     const isLeaf = depth === 0;
     const isAnchor = depth === n - 1;
+    budget.spendPolicies(
+      level.nodes.size + (certificate.policies?.length ?? 0) + (certificate.policyMappings?.length ?? 0),
+    );
     const isAnyPolicyAllowed = inhibitAnyPolicy > 0 || (!isLeaf && certificate.isSelfIssued);
     if (certificate.policies !== null) level = keepPolicies(level, certificate.policies, isAnyPolicyAllowed);
     else if (!isAnchor) level = { nodes: new Map(), hasAnyPolicy: false };

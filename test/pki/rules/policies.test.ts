@@ -1,3 +1,4 @@
+import { Budget } from '#src/pki/budget.ts';
 import type { Certificate } from '#src/pki/certificate.ts';
 import { OID } from '#src/pki/oids.ts';
 import { ANY_POLICY, checkPolicies, checkPolicyExtensions } from '#src/pki/rules/policies.ts';
@@ -21,16 +22,19 @@ function certificate(facts: Partial<Certificate>): Certificate {
 
 test('without a requirement no policy is asked for', () => {
   const path = [certificate({}), certificate({ policies: [P1] }), certificate({})];
-  expect(checkPolicies(path, ANY_POLICY)).toBeNull();
-  expect(checkPolicies(path, REQUIRED)).toMatchObject({ rule: 'policies', found: 'it has no certificatePolicies' });
+  expect(checkPolicies(path, ANY_POLICY, new Budget())).toBeNull();
+  expect(checkPolicies(path, REQUIRED, new Budget())).toMatchObject({
+    rule: 'policies',
+    found: 'it has no certificatePolicies',
+  });
 });
 
 test('requireExplicitPolicy of a CA wants a policy that every CA above allows', () => {
   const requirement = { requireExplicitPolicy: 0, inhibitPolicyMapping: null };
   const ca = certificate({ policies: [P1], policyConstraints: requirement });
   const root = certificate({ isSelfIssued: true });
-  expect(checkPolicies([certificate({ policies: [P1] }), ca, root], ANY_POLICY)).toBeNull();
-  expect(checkPolicies([certificate({ policies: [P2] }), ca, root], ANY_POLICY)).toMatchObject({
+  expect(checkPolicies([certificate({ policies: [P1] }), ca, root], ANY_POLICY, new Budget())).toBeNull();
+  expect(checkPolicies([certificate({ policies: [P2] }), ca, root], ANY_POLICY, new Budget())).toMatchObject({
     found: 'no policy of the path is valid for it',
   });
 });
@@ -38,9 +42,9 @@ test('requireExplicitPolicy of a CA wants a policy that every CA above allows', 
 test('a mapping carries the policy that the caller accepts to the one on the leaf', () => {
   const ca = certificate({ policies: [P1], policyMappings: [{ issuerPolicy: P1, subjectPolicy: P2 }] });
   const path = [certificate({ policies: [P2] }), ca, certificate({ isSelfIssued: true })];
-  expect(checkPolicies(path, { ...REQUIRED, acceptable: [P1] })).toBeNull();
-  expect(checkPolicies(path, { ...REQUIRED, acceptable: [P2] })).not.toBeNull();
-  expect(checkPolicies(path, { ...REQUIRED, inhibitPolicyMapping: true })).not.toBeNull();
+  expect(checkPolicies(path, { ...REQUIRED, acceptable: [P1] }, new Budget())).toBeNull();
+  expect(checkPolicies(path, { ...REQUIRED, acceptable: [P2] }, new Budget())).not.toBeNull();
+  expect(checkPolicies(path, { ...REQUIRED, inhibitPolicyMapping: true }, new Budget())).not.toBeNull();
 });
 
 test('mappings of all to all on every CA end: the graph stays linear in depth (CVE-2023-0464)', () => {
@@ -50,8 +54,8 @@ test('mappings of all to all on every CA end: the graph stays linear in depth (C
   );
   const ca = certificate({ policies, policyMappings });
   const path = [certificate({ policies }), ...Array.from({ length: 8 }, () => ca), certificate({ isSelfIssued: true })];
-  expect(checkPolicies(path, { ...REQUIRED, acceptable: ['1.2.3.99'] })).not.toBeNull(); // 14^8 nodes as a tree
-  expect(checkPolicies(path, { ...REQUIRED, acceptable: ['1.2.3.5'] })).toBeNull();
+  expect(checkPolicies(path, { ...REQUIRED, acceptable: ['1.2.3.99'] }, new Budget())).not.toBeNull(); // 14^8 nodes as a tree
+  expect(checkPolicies(path, { ...REQUIRED, acceptable: ['1.2.3.5'] }, new Budget())).toBeNull();
 });
 
 test('a mapping from or to anyPolicy, or hundreds of mappings, make a CA unusable', () => {
