@@ -147,6 +147,7 @@ class Attempt {
     socket.on('error', (error) => {
       if (this.#accepted !== null) {
         this.#accepted.failure ??= error;
+        socket.destroy(); // a TLS alert leaves it open, and an HTTP/2 session on it would never learn of its end
         return;
       }
       if (socket === this.#socket) this.#onFailure(error);

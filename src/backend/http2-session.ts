@@ -35,6 +35,9 @@ export class Http2Session {
       this.draining = true;
       accepted.failure ??= error;
     });
+    accepted.socket.once('error', () => {
+      this.draining = true;
+    });
     this.session.setTimeout(IDLE_TIMEOUT_MS, () => {
       if (this.active === 0) this.close('idle');
     });
