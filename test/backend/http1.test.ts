@@ -340,30 +340,26 @@ describe('connections', () => {
     expect(sockets).toHaveLength(2);
   });
 
+  // RFC 9110 §9.3.1, security rule 2. The backend sends a body to HEAD, or takes an ignored body for a second request: either way
+  // bytes that a stranger may have chosen come late, when the next request is on its way. With undici's `reset: false` they answer it.
   test.each([
     ['HEAD', undefined],
-    ['GET', 'ignored'],
-    ['DELETE', 'ignored'],
-  ])(
-    'a backend that answers %s (body: %s) with more than it should never answers the next request with it',
-    async (method, body) => {
-      const poison = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison';
-      const { service } = await startRaw((socket, text) => {
-        if (text.startsWith('GET /next')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext');
-        else if (text.includes('\r\n\r\n')) {
-          const head =
-            method === 'HEAD'
-              ? `HTTP/1.1 200 OK\r\nContent-Length: ${poison.length}\r\n\r\n`
-              : 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
-          socket.write(head + poison);
-        }
-      });
-      for (let i = 0; i < 10; i++) {
-        await exchange(service, { method, ...(body === undefined ? {} : { body, contentLength: body.length }) });
-        expect((await exchange(service, { target: '/next' })).body).toBe('next');
+    ['GET', 'GET /smuggled HTTP/1.1\r\n\r\n'],
+    ['DELETE', 'GET /smuggled HTTP/1.1\r\n\r\n'],
+  ])('a backend that sends more than the answer to %s never answers the next request with it', async (method, body) => {
+    const { service, sockets } = await startRaw((socket, text) => {
+      if (text.startsWith('GET /next')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext');
+      else if (socket.bytesWritten === 0) {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+        setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'), 10);
       }
-    },
-  );
+    });
+    for (let i = 0; i < 5; i++) {
+      await exchange(service, { method, ...(body === undefined ? {} : { body, contentLength: body.length }) });
+      expect((await exchange(service, { target: '/next' })).body).toBe('next');
+    }
+    expect(sockets.length).toBeGreaterThanOrEqual(6);
+  });
 
   test('no more than the limit are opened; the rest waits, and what exceeds the queue is backend_queue_full', async () => {
     const events = new EventLog();
