@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { version } from '../process/version.ts';
 import { checkCommand } from './check.ts';
+import { addExplainCommands } from './explain.ts';
 import { pkiCommand } from './pki.ts';
 import { runCommand } from './run.ts';
 import { verifyCommand } from './verify.ts';
@@ -64,6 +65,8 @@ export function buildProgram(): { run(args: readonly string[]): Promise<number> 
     .option('--json', 'print JSON')
     .option('--batch', 'one JSON request a line on standard input, one JSON answer a line')
     .action(async (options: Parameters<typeof verifyCommand>[0]) => done(await verifyCommand(options)));
+
+  addExplainCommands(program, done);
 
   return {
     async run(args) {

@@ -5,7 +5,7 @@ import { viaCount } from '../http/forwarding-headers.ts';
 import { inspectPath } from '../http/normalize-path.ts';
 
 /** Why a request is not routed: the frontend refused its head, or one of the rules below does. `redirect`: its path has dot segments. */
-export function judgeHead(exchange: Exchange): ProxyError | 'redirect' | null {
+export function judgeHead(exchange: JudgedHead): ProxyError | 'redirect' | null {
   if (exchange.rejection !== null) return exchange.rejection;
   if (exchange.target === '*') {
     return new ProxyError('config_not_found', { phase: 'route', detail: 'OPTIONS * has no path that could be routed' });
@@ -26,6 +26,8 @@ export function judgeHead(exchange: Exchange): ProxyError | 'redirect' | null {
   }
   return path === 'dot-segments' ? 'redirect' : null;
 }
+
+type JudgedHead = Pick<Exchange, 'rejection' | 'target' | 'protocol' | 'isWebSocket' | 'headers'>;
 
 function hasWebSocketKey(headers: HeaderList): boolean {
   let keys = 0;
