@@ -162,7 +162,10 @@ class Http1Connection implements Http1Owner {
   }
 
   onRequest(request: Http1Request, response: Http1Response): void {
-    if (this.#isComplete) return; // its response dies with the socket
+    if (this.#isComplete) {
+      setImmediate(pauseWhileBusy, this); // its response dies with the socket; more of its kind stay in the kernel
+      return;
+    }
     this.#accepted++;
     const { requestsPerConnection } = this.facts.proxy.limits;
     if (request.head.isLast || this.#isDraining || this.#accepted >= requestsPerConnection) this.#isComplete = true;
@@ -173,7 +176,7 @@ class Http1Connection implements Http1Owner {
     this.#waiting.push({ request, response });
     const pipelinedBytes = this.socket.bytesRead - this.#bytesRead;
     if (this.#waiting.length >= MAX_PIPELINED_REQUESTS || pipelinedBytes > MAX_PIPELINED_BYTES) this.#isComplete = true;
-    setImmediate(pauseWhileWaiting, this); // later than Node's own resume at the end of each message
+    setImmediate(pauseWhileBusy, this); // later than Node's own resume at the end of each message
   }
 
   /** A WebSocket request or CONNECT: node:http has taken its parser off the socket. */
@@ -212,7 +215,7 @@ class Http1Connection implements Http1Owner {
     const insideBody = current !== null && !current.request.complete && !current.bodyIsComplete;
     const error = readParserFailure(failure, insideBody);
     if (insideBody) this.#breakExchange(current, error);
-    else if (error === null) this.socket.destroy();
+    else if (error === null || (current === null && this.#isComplete)) this.socket.destroy();
     else if (current !== null) this.#failure = error;
     else this.#refuse(error);
   }
@@ -250,8 +253,9 @@ class Http1Connection implements Http1Owner {
     }
   }
 
-  pauseIfWaiting(): void {
-    if (this.#waiting.length > 0) this.socket.pause();
+  /** Requests are parsed while one is in flight, a whole read at a time; this keeps it at one read. */
+  pauseIfBusy(): void {
+    if (this.#waiting.length > 0 || (this.#isComplete && this.#current?.bodyIsComplete === true)) this.socket.pause();
   }
 
   get #hasUnfinishedHead(): boolean {
@@ -306,8 +310,8 @@ interface Waiting {
 
 function ignore(): void {}
 
-function pauseWhileWaiting(connection: Http1Connection): void {
-  connection.pauseIfWaiting();
+function pauseWhileBusy(connection: Http1Connection): void {
+  connection.pauseIfBusy();
 }
 
 const MAX_PIPELINED_BYTES = 64 * 1024; // security rule 3

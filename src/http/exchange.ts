@@ -90,11 +90,14 @@ export interface Exchange {
   /** False: stop until handler.onDrain. */
   write(chunk: Uint8Array): boolean;
   end(trailers: HeaderList | null): void;
-  /** 101 with these headers; then bytes both ways (HTTP/1.1 only). Client bytes that came early are unshifted into it. */
+  /**
+   * 101 with these headers (Connection and Upgrade are added where they are missing); then bytes both ways (HTTP/1.1 only).
+   * Client bytes that came early are unshifted into it. It ends the exchange for the frontend: no handler method is called after it.
+   */
   switchProtocols(headers: HeaderList): Duplex;
   /** After an early final response: throw the rest of the request body away, at most 1 MiB or 2 s, then close (HTTP/2: RST_STREAM NO_ERROR). */
   discardBody(): void;
-  /** Ends it so that the client cannot take what it got for complete: HTTP/1 destroys the socket, HTTP/2 resets the stream. */
+  /** Ends it so that the client cannot take what it got for complete: HTTP/1 destroys the socket, HTTP/2 resets the stream. No handler method is called after it. */
   abort(error: ProxyError): void;
 }
 

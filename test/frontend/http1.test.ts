@@ -155,6 +155,20 @@ describe('pipelining', () => {
     expect(recorder.exchanges.length).toBeGreaterThan(10);
   });
 
+  test('requests after the last one are neither answered nor piled up', async () => {
+    const { recorder, client } = await start({ limits: { requestsPerConnection: 1 } });
+    recorder.answer = () => {};
+    const c = client();
+    c.send(GET('/1'));
+    await recorder.until(() => recorder.exchanges.length === 1);
+    for (let i = 0; i < 200; i++) c.send(GET('/more').repeat(2000));
+    await pause(100);
+    expect(c.socket.writableLength).toBeGreaterThan(1_000_000);
+    echo(recorder.exchanges[0]!);
+    await recorder.until(() => c.ended || c.closed);
+    expect(recorder.exchanges.length).toBe(1);
+  });
+
   test('a broken second request is refused after the first is answered', async () => {
     const { recorder, client } = await start();
     recorder.answer = () => {};

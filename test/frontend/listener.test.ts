@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { addressKey } from '#src/frontend/admission.ts';
+import { Listener } from '#src/frontend/listener.ts';
 import { echo } from './_recorder.ts';
 import { secondHelloWithOtherSni } from './_second-hello.ts';
 import { certificateEntry, startTlsDoor, type TlsDoor, type TlsDoorOptions, tlsProxy } from './_tls-door.ts';
@@ -350,6 +351,24 @@ describe('limits', () => {
     expect(addressKey('2001:db8::1')).toBe('2001:db8:0:0::/64');
     expect(addressKey('2001:db8::1:2:3:4:5')).toBe('2001:db8:0:1::/64');
     expect(addressKey('::1')).toBe('0:0:0:0::/64');
+  });
+});
+
+describe('listen()', () => {
+  test('rejects when the address is taken', async () => {
+    const { port, recorder } = await start();
+    const second = new Listener({
+      address: '127.0.0.1',
+      port,
+      forwardingRule: () => 'rule',
+      current: () => {
+        throw new Error('nothing was accepted');
+      },
+      events: recorder,
+    });
+    await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await second.closeNow();
+    expect(recorder.paused).toEqual([]);
   });
 });
 
