@@ -394,6 +394,30 @@ describe('connections', () => {
     expect(held).toHaveLength(1);
   });
 
+  test('one whose exchange left before it was up waits for the next, and goes when the backend closes it', async () => {
+    const events = new EventLog();
+    const { service, server } = await startHttp((_request, response) => response.end('ok'), { events });
+    const abandon = async () => {
+      const recorder = new Recorder();
+      recorder.start(service).abort(new ProxyError('client_disconnected_before_any_response'));
+      const before = events.connects.length;
+      await until(() => events.connects.length > before);
+      expect(recorder.order).toEqual([]);
+    };
+    await abandon();
+    expect(await exchange(service)).toMatchObject({ body: 'ok', connection: { reused: false } });
+    expect(await exchange(service)).toMatchObject({ body: 'ok', connection: { reused: true } });
+    expect(events.connects).toHaveLength(1);
+
+    server.closeAllConnections();
+    await until(() => events.closes.length === 1);
+    await abandon();
+    await turn(); // the server has accepted it
+    server.closeAllConnections();
+    await until(() => events.closes.length === 2);
+    expect(await exchange(service)).toMatchObject({ body: 'ok', connection: { reused: false } });
+  });
+
   test('abort() of a running exchange closes its connection, and no callback follows', async () => {
     const events = new EventLog();
     let aborted = 0;
