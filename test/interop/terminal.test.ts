@@ -16,14 +16,17 @@ test.each(nodesOnPath().map((node) => [version(node), node]))(
     const output = collect(terminal);
     const ended = once(terminal, 'close');
     await output.until('started');
-    terminal.stdin.write('\x03');
-    await output.until('received SIGINT');
-    await new Promise((resolve) => setTimeout(resolve, 1000)); // a second one would be here by then
-    expect(output.text().match(/received SIGINT/g)).toHaveLength(1);
-    terminal.stdin.write('\x03');
-    await output.until('received SIGINT', 2);
     const { pid } = JSON.parse(/started (.*)/.exec(output.text())?.[1] ?? '{}') as { pid: number };
-    process.kill(pid, 'SIGTERM');
+    try {
+      terminal.stdin.write('\x03');
+      await output.until('received SIGINT');
+      await new Promise((resolve) => setTimeout(resolve, 1000)); // a second one would be here by then
+      expect(output.text().match(/received SIGINT/g)).toHaveLength(1);
+      terminal.stdin.write('\x03');
+      await output.until('received SIGINT', 2);
+    } finally {
+      process.kill(pid, 'SIGTERM');
+    }
     await ended;
     expect(output.text()).toContain('received SIGTERM');
   },
