@@ -1,52 +1,13 @@
 // hot path
-import { IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { asProxyError, ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
 import { fieldValueOrEmpty, isToken } from '../http/field-value.ts';
-import { type RequestHead, readHttp1Head } from '../http/request-head.ts';
+import { type Http1Request, Http1Response } from './http1-message.ts';
 import { IDLE_HANDLER } from './idle-handler.ts';
-
-/**
- * The request as node:http makes it, with the head read once by our rules. `headers`, from which node:http would take its own
- * decisions (417, 400 without Host), is replaced: it tells Node only whether a body follows.
- */
-export class Http1Request extends IncomingMessage {
-  /** node:http's: the parser stopped after this head, and the socket is ours. */
-  declare upgrade: boolean;
-  exchange: Http1Exchange | null = null;
-  #head: RequestHead | null = null;
-
-  get head(): RequestHead {
-    if (this.#head === null) {
-      // `encrypted` is what tells a TLS socket from a plain one
-      const secure = (this.socket as { encrypted?: boolean }).encrypted === true;
-      this.#head = readHttp1Head(
-        this.method ?? '',
-        this.url ?? '',
-        this.httpVersionMajor,
-        this.httpVersionMinor,
-        this.rawHeaders,
-        secure,
-      );
-    }
-    return this.#head;
-  }
-}
-
-export class Http1Response extends ServerResponse<Http1Request> {
-  exchange: Http1Exchange | null = null;
-}
-
-// Node's own accessor is on the prototype; a class field or getter could not replace its type
-Object.defineProperty(Http1Request.prototype, 'headers', {
-  get(this: Http1Request) {
-    return this.head.contentLength === 0 ? HEADERS_WITHOUT_BODY : HEADERS_WITH_BODY;
-  },
-  set() {},
-});
 
 /** What an exchange asks of the connection it runs on. */
 export interface Http1Owner {
@@ -445,5 +406,3 @@ function trailerPairs(trailers: HeaderList): [string, string][] {
 
 const MAX_DISCARD_BYTES = 1024 * 1024; // spec 10.22
 const NO_FIELDS: HeaderList = [];
-const HEADERS_WITHOUT_BODY = {};
-const HEADERS_WITH_BODY = { 'content-length': '' };
