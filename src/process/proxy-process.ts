@@ -187,7 +187,7 @@ export class ProxyProcess {
     process.on('SIGUSR2', () => {
       telemetry.log.info('SIGUSR2', { reopened: telemetry.reopenAccessLog() });
     });
-    process.on('exit', telemetry.flushSync);
+    process.on('exit', () => telemetry.flushSync());
     // A defect of ours: say it, then end. What goes on after an unknown state is worse than a restart.
     const crash = (error: unknown) => {
       telemetry.log.error('internal error: the process ends', {

@@ -39,7 +39,7 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
   const metrics = new Metrics(version);
   metrics.watchWriters(writers);
   const lines = new AccessLog(accessWriter, { clock, sampleRate: accessLog.sampleRate });
-  const handshakeLog = new HandshakeLog(accessWriter, clock);
+  const handshakeLog = new HandshakeLog(accessWriter, clock, { successSampleRate: accessLog.handshakeSampleRate });
   const recentFailures = new RecentFailures();
   return {
     log,
