@@ -16,8 +16,8 @@ export interface ListenerOptions extends ConnectionHome {
   readonly port: number;
   readonly timeouts?: Partial<FrontendTimeouts>;
   readonly clock?: Clock;
-  /** RLIMIT_NOFILE; found out by default. */
-  readonly fileLimit?: number;
+  /** One for the process: its limits are meant for all listeners together. By default this listener's own. */
+  readonly admission?: Admission;
 }
 
 /**
@@ -40,7 +40,7 @@ export class Listener {
     const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     const clock = options.clock ?? systemClock;
     this.#options = options;
-    this.#admission = new Admission(options.fileLimit ?? openFileLimit());
+    this.#admission = options.admission ?? new Admission(openFileLimit());
     this.#http1 = new Http1Door(timeouts, clock);
     this.#http2 = new Http2Door(timeouts, clock);
     this.#handshakes = {

@@ -1,3 +1,4 @@
+import { Admission, openFileLimit } from '../frontend/admission.ts';
 import type { FrontendEvents } from '../frontend/contract.ts';
 import { Listener } from '../frontend/listener.ts';
 import type { RunningListener, Snapshot } from '../snapshot/snapshot.ts';
@@ -7,6 +8,7 @@ export class ListenerSet {
   readonly #events: FrontendEvents;
   readonly #bound = new Map<string, { listener: Listener; running: RunningListener }>();
   readonly #leaving = new Set<Listener>();
+  readonly #admission = new Admission(openFileLimit());
 
   constructor(events: FrontendEvents) {
     this.#events = events;
@@ -31,6 +33,7 @@ export class ListenerSet {
         forwardingRule: () => entry.running.forwardingRule,
         current: () => entry.running.proxy,
         events: this.#events,
+        admission: this.#admission,
       });
       try {
         await entry.listener.listen();

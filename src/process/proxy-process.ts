@@ -5,6 +5,7 @@ import type { Loaded, NotLoaded } from '../config/load.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { activate, provision, retireReplaced } from '../snapshot/snapshot.ts';
 import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
+import { watchClock } from './clock-watch.ts';
 import { ListenerSet } from './listener-set.ts';
 import { liveSources } from './live-sources.ts';
 import type { ProcessTelemetry } from './telemetry.ts';
@@ -43,6 +44,7 @@ export class ProxyProcess {
   /** Reloads run one after the other; a request that comes meanwhile is not lost. */
   #reloading: Promise<unknown> = Promise.resolve();
   #drainDeadline: Deadline | null = null;
+  #stopClockWatch: () => void = () => {};
 
   constructor(deps: ProxyProcessParts, snapshot: Snapshot) {
     const { promise, resolve } = Promise.withResolvers<number>();
@@ -81,6 +83,9 @@ export class ProxyProcess {
     this.#watch = watchFiles(baseline, (changed) => {
       telemetry.log.info('files changed', { files: changed });
       void this.reload();
+    });
+    this.#stopClockWatch = watchClock(parts.clock, (byMs) => {
+      telemetry.log.warn('the clock stepped back: kept verdicts on certificates are forgotten', { byMs });
     });
     this.#installSignals();
     telemetry.log.info('listening', {
@@ -209,6 +214,7 @@ export class ProxyProcess {
     if (this.#phase === 'ended') return;
     this.#phase = 'ended';
     this.#drainDeadline?.cancel();
+    this.#stopClockWatch();
     await Promise.race([retireReplaced(this.#snapshot, null), afterMs(RETIRE_TIMEOUT_MS)]);
     await this.#admin.close();
     this.#deps.telemetry.log.info('stopped', { code });

@@ -1,4 +1,5 @@
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { Admission } from '#src/frontend/admission.ts';
 import type { FrontendLimits, FrontendProxy } from '#src/frontend/contract.ts';
 import { Listener } from '#src/frontend/listener.ts';
 import type { FrontendTimeouts } from '#src/frontend/timeouts.ts';
@@ -40,7 +41,7 @@ export async function startTlsDoor(options: TlsDoorOptions = {}): Promise<TlsDoo
     current: () => door.proxy,
     events: recorder,
     timeouts: { checkIntervalMs: 20, ...options.timeouts },
-    ...(options.fileLimit === undefined ? {} : { fileLimit: options.fileLimit }),
+    ...(options.fileLimit === undefined ? {} : { admission: new Admission(options.fileLimit) }),
   });
   await listener.listen();
   const clients: TLSSocket[] = [];
