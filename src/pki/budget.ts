@@ -16,6 +16,7 @@ export class Budget {
   #issuerEvaluations: number = LIMITS.issuerEvaluations;
   #signatures: number = LIMITS.signatures;
   #steps: number = LIMITS.steps;
+  #crlSignatures: number = LIMITS.crlSignatures;
   #policies: number = LIMITS.policies;
   #nameComparisons: number = LIMITS.nameComparisons;
 
@@ -41,6 +42,10 @@ export class Budget {
   spendPolicies(count: number): void {
     this.#policies -= count;
     if (this.#policies < 0) throw new BudgetExceeded(`${LIMITS.policies} certificate policies processed`);
+  }
+
+  spendCrlSignature(): void {
+    if (--this.#crlSignatures < 0) throw new BudgetExceeded(`${LIMITS.crlSignatures} signatures of CRLs checked`);
   }
 
   spendNameComparison(): void {

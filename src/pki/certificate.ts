@@ -136,8 +136,13 @@ export class Certificate {
 
   /** Checks the signature with the issuer's key, which must have passed the key-strength rule (security rule 27). */
   isSignedBy(issuer: Certificate): boolean {
-    const key = issuer.#key();
-    return key !== null && isSignedBy(key, this.signatureAlgorithm, this.#signed, this.#signature);
+    return issuer.verifies(this.signatureAlgorithm, this.#signed, this.#signature);
+  }
+
+  /** Whether this certificate's key made a signature; the key must have passed the key-strength rule (security rule 27). */
+  verifies(algorithm: SignatureAlgorithm, signed: Buffer, signature: Buffer): boolean {
+    const key = this.#key();
+    return key !== null && isSignedBy(key, algorithm, signed, signature);
   }
 
   /** The native key, made on first use and kept: store certificates pay for it once. null if OpenSSL does not take it. */
@@ -179,12 +184,17 @@ function skipUniqueIds(tbs: DerReader, version: number): void {
 }
 
 function readExtensions(tbs: DerReader, version: number): ReadonlyMap<string, Extension> {
-  const extensions = new Map<string, Extension>();
   const explicit = tbs.enterOptional(contextConstructed(3));
-  if (explicit === null) return extensions;
+  if (explicit === null) return new Map();
   if (version !== 3) throw new DerError(`extensions in a v${version} certificate`); // RFC 5280 section 4.1.2.9
-  const sequence = explicit.enter(TAG.sequence);
+  const extensions = readExtensionList(explicit.enter(TAG.sequence));
   explicit.finish();
+  return extensions;
+}
+
+/** Reads Extensions (RFC 5280 section 4.1.2.9), of a certificate, a CRL or an entry of one; `sequence` is at the first. */
+export function readExtensionList(sequence: DerReader): ReadonlyMap<string, Extension> {
+  const extensions = new Map<string, Extension>();
   while (!sequence.atEnd) {
     const item = sequence.enter(TAG.sequence);
     const oid = item.oid();
@@ -199,7 +209,12 @@ function readExtensions(tbs: DerReader, version: number): ReadonlyMap<string, Ex
   return extensions;
 }
 
-function known<T>(extensions: ReadonlyMap<string, Extension>, oid: string, read: (value: Buffer) => T): T | null {
+/** Reads one extension's value, if it is there; says in which one it was when that fails. */
+export function known<T>(
+  extensions: ReadonlyMap<string, Extension>,
+  oid: string,
+  read: (value: Buffer) => T,
+): T | null {
   const extension = extensions.get(oid);
   if (extension === undefined) return null;
   try {

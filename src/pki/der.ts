@@ -38,6 +38,17 @@ export class DerReader {
     return this.#offset < this.#end ? this.#bytes[this.#offset]! : -1;
   }
 
+  /** Where the next value starts, or the last one read ended. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Moves behind the next value, which must have this tag, and says where its content starts; it ends at `offset`. */
+  span(tag: number): number {
+    this.#expect(tag);
+    return this.#header();
+  }
+
   /** Whatever comes next. */
   element(): DerElement {
     const start = this.#offset;

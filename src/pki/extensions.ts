@@ -186,4 +186,5 @@ export const KEY_USAGE = {
   keyEncipherment: 0x2000,
   keyAgreement: 0x0800,
   keyCertSign: 0x0400,
+  cRLSign: 0x0200,
 } as const;

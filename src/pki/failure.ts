@@ -56,4 +56,9 @@ const RANKS: { readonly [rule in RuleName]?: number } = {
   policies: 20,
   'path-length': 21,
   'name-constraints': 22,
+  // Found on complete paths only: everything else held.
+  'crl-missing': 23,
+  'crl-expired': 24,
+  'crl-invalid': 25,
+  revocation: 26,
 };

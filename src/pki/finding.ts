@@ -3,12 +3,16 @@ import type { Certificate } from './certificate.ts';
 import { printable } from './printable.ts';
 import type { Purpose, Refused } from './verdict.ts';
 
-/** The names of the rules, as verdicts show them. Each has a file of its name in rules/, or is a stage of verify.ts. */
+/** The names of the rules, as verdicts show them. Each has a file of its name in rules/, or is decided in
+ * revocation.ts, or is a stage of verify.ts. */
 export type RuleName =
   | 'basic-constraints'
   | 'chain-length'
   | 'chain-size'
   | 'critical-extensions'
+  | 'crl-expired'
+  | 'crl-invalid'
+  | 'crl-missing'
   | 'extended-key-usage'
   | 'internal-error'
   | 'issuer-subject'
@@ -21,6 +25,7 @@ export type RuleName =
   | 'no-certificate'
   | 'path-length'
   | 'policies'
+  | 'revocation'
   | 'same-entity-limit'
   | 'search-limit'
   | 'serial-number'

@@ -13,6 +13,11 @@ export const LIMITS = {
    * P-384 keys would take 120 ms.
    */
   signatures: 100,
+  /**
+   * Signatures of CRLs checked for one chain, kept ones left out: a path has nine issuers. Each hashes its whole list, 0.1 s for 32 MiB,
+   * but only for issuers whose chain holds, and once per key.
+   */
+  crlSignatures: 9,
   /** Candidates of the right name that are looked at, most of them only for their key identifier: 10 levels of a full store. */
   steps: 2000,
   /**

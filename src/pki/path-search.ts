@@ -4,6 +4,7 @@ import { type Failure, MostSpecificFailure } from './failure.ts';
 import type { Finding } from './finding.ts';
 import { LIMITS, P384_WEIGHT } from './limits.ts';
 import { OID } from './oids.ts';
+import { checkRevocation, type Revocation } from './revocation.ts';
 import { checkIssuerBasicConstraints } from './rules/basic-constraints.ts';
 import { checkCriticalExtensions } from './rules/critical-extensions.ts';
 import { checkIssuerExtendedKeyUsage } from './rules/extended-key-usage.ts';
@@ -43,10 +44,16 @@ export interface SearchInput {
   readonly purpose: Purpose;
   readonly atMs: number;
   readonly policy: PolicyInputs;
+  /** null: revocation is not asked about. */
+  readonly revocation: Revocation | null;
 }
 
 export type SearchResult =
-  | { readonly ok: true; readonly path: readonly PathStep[] }
+  | {
+      readonly ok: true;
+      readonly path: readonly PathStep[] /** The earliest nextUpdate relied upon. */;
+      readonly untilMs: number;
+    }
   | { readonly ok: false; readonly failure: Failure };
 
 /**
@@ -63,6 +70,7 @@ export class PathSearch {
   readonly #signatures = new Map<Certificate, Map<Certificate, boolean>>();
   readonly #issuersOf = new Map<string, readonly PathStep[]>();
   #anchorKind: 'anchor' | 'publicRoots' = 'anchor';
+  #untilMs = Number.POSITIVE_INFINITY;
   readonly #reasons = new MostSpecificFailure();
 
   constructor(input: SearchInput) {
@@ -76,7 +84,7 @@ export class PathSearch {
       for (const kind of anchorKinds) {
         this.#anchorKind = kind;
         const path = this.#extend(start);
-        if (path !== null) return { ok: true, path };
+        if (path !== null) return { ok: true, path, untilMs: this.#untilMs };
       }
     } catch (thrown) {
       if (thrown instanceof SearchEnded) return { ok: false, failure: thrown.failure };
@@ -94,9 +102,7 @@ export class PathSearch {
     const anchors = this.#anchorsFor(tip);
     for (const anchor of anchors) {
       if (!this.#admits(anchor, below)) continue;
-      const finding = checkPolicies([...below, anchor], this.#input.policy, this.#budget);
-      if (finding === null) return [...path, { certificate: anchor, from: this.#anchorKind }];
-      this.#fail(finding, path[0]!.certificate, 0);
+      if (this.#completes([...below, anchor])) return [...path, { certificate: anchor, from: this.#anchorKind }];
     }
     const issuers = this.#intermediatesFor(tip, path.length);
     let hasFreshIssuer = false;
@@ -127,6 +133,21 @@ export class PathSearch {
       this.#fail(noIssuer(tip, this.#input.store.name, isSelfSignedLeaf), tip, path.length - 1);
     }
     return null;
+  }
+
+  /** The rules for a path as a whole. Records why not. */
+  #completes(path: readonly Certificate[]): boolean {
+    const { policy, revocation, atMs } = this.#input;
+    const finding = checkPolicies(path, policy, this.#budget);
+    if (finding !== null) {
+      this.#fail(finding, path[0]!, 0);
+      return false;
+    }
+    if (revocation === null) return true;
+    const result = checkRevocation(path, revocation, atMs, this.#budget);
+    if (result.ok) this.#untilMs = result.untilMs;
+    else this.#fail(result.finding, result.certificate, result.depth);
+    return result.ok;
   }
 
   /** Whether `issuer` may stand above the path `below` (leaf first). Records why not. */

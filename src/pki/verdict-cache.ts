@@ -9,7 +9,7 @@ interface Entry {
 
 /**
  * Verdicts on byte-identical questions: same chain, same trust, names and purpose. A positive one ends with the earliest notAfter of
- * its path; a negative one after a second (security rule 29). A wall clock that steps back by more than a minute clears everything,
+ * its path, or nextUpdate of its CRLs; a negative one after a second (security rule 29). A wall clock that steps back by more than a minute clears everything,
  * because a verdict from the other side of the step says nothing about now (security rule 16). Bounded in entries and bytes; the oldest
  * use goes first.
  */
@@ -72,10 +72,19 @@ export class VerdictCache {
  * Everything that a verdict depends on besides the time, as a text: the chain itself and no digest of it, which would cost more than
  * all the rest.
  */
-function keyOf({ chain, store, purpose, names, policy, proof }: VerifyRequest): string {
+function keyOf({ chain, store, purpose, names, policy, proof, revocation }: VerifyRequest): string {
   const sizes: number[] = [];
   for (const der of chain) sizes.push(der.length);
-  let key = JSON.stringify([store.digest, purpose, names.dnsNames, names.uris, policy, proof, sizes]);
+  let key = JSON.stringify([
+    store.digest,
+    purpose,
+    names.dnsNames,
+    names.uris,
+    policy,
+    proof,
+    revocation?.digest,
+    sizes,
+  ]);
   for (const der of chain) key += latin1(der);
   return key;
 }

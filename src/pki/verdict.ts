@@ -17,7 +17,7 @@ export interface Trusted {
   /** What admitted it. */
   readonly by: 'anchor' | 'publicRoots' | 'allowlist' | 'unauthenticated';
   readonly path: readonly PathLink[];
-  /** The earliest notAfter on the path (wall milliseconds): neither verdict nor session may be kept beyond it. */
+  /** The earliest notAfter on the path, or nextUpdate of a CRL that cleared it (wall milliseconds): neither verdict nor session may be kept beyond it. */
   readonly notAfterMs: number;
 }
 

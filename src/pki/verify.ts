@@ -4,6 +4,7 @@ import { type Finding, refusal } from './finding.ts';
 import { LIMITS } from './limits.ts';
 import { checkAsChild, PathSearch, type PathStep } from './path-search.ts';
 import { printable } from './printable.ts';
+import { checkListed, type Revocation } from './revocation.ts';
 import { checkLeafBasicConstraints } from './rules/basic-constraints.ts';
 import { checkCriticalExtensions } from './rules/critical-extensions.ts';
 import { checkLeafExtendedKeyUsage } from './rules/extended-key-usage.ts';
@@ -29,6 +30,8 @@ export interface VerifyRequest {
   readonly policy?: PolicyInputs;
   /** Absent: 'signature', the stricter. */
   readonly proof?: KeyProof;
+  /** CRLs to consult; absent or null: none. */
+  readonly revocation?: Revocation | null;
 }
 
 /**
@@ -54,8 +57,8 @@ function judge(request: VerifyRequest): Verdict {
   const leaf = parseOrFinding(leafDer);
   if (!('der' in leaf)) return refusal(leaf, purpose, 0, null);
   if (isAllowlisted) {
-    const misnamed = checkNames(leaf, names);
-    return misnamed === null ? allowlisted(leaf) : refusal(misnamed, purpose, 0, leaf);
+    const unfit = (request.revocation ? checkListed(leaf, request.revocation) : null) ?? checkNames(leaf, names);
+    return unfit === null ? allowlisted(leaf) : refusal(unfit, purpose, 0, leaf);
   }
   const finding = checkLeaf(leaf, purpose, atMs, request.proof ?? 'signature');
   if (finding !== null) return refusal(finding, purpose, 0, leaf);
@@ -63,7 +66,7 @@ function judge(request: VerifyRequest): Verdict {
 }
 
 function searchAndName(request: VerifyRequest, leaf: Certificate): Verdict {
-  const { chain, store, purpose, names, atMs, policy = ANY_POLICY } = request;
+  const { chain, store, purpose, names, atMs, policy = ANY_POLICY, revocation = null } = request;
   const presented: Certificate[] = [];
   let malformed: { readonly finding: Finding; readonly depth: number } | null = null;
   for (let depth = 1; depth < chain.length; depth++) {
@@ -73,7 +76,7 @@ function searchAndName(request: VerifyRequest, leaf: Certificate): Verdict {
   }
   // A public root vouches for DNS names only (security rule 26): without an expected one it is not consulted.
   const usesPublicRoots = store.publicRoots && names.dnsNames.length > 0;
-  const search = new PathSearch({ leaf, presented, store, purpose, atMs, policy });
+  const search = new PathSearch({ leaf, presented, store, purpose, atMs, policy, revocation });
   const result = search.run(usesPublicRoots ? ['anchor', 'publicRoots'] : ['anchor']);
   if (!result.ok) {
     const { finding, certificate, depth } = result.failure;
@@ -85,7 +88,7 @@ function searchAndName(request: VerifyRequest, leaf: Certificate): Verdict {
   }
   const by = result.path.at(-1)!.from === 'publicRoots' ? 'publicRoots' : 'anchor';
   const misnamed = checkNames(leaf, by === 'publicRoots' ? { dnsNames: names.dnsNames, uris: [] } : names);
-  return misnamed === null ? trusted(by, result.path) : refusal(misnamed, purpose, 0, leaf);
+  return misnamed === null ? trusted(by, result.path, result.untilMs) : refusal(misnamed, purpose, 0, leaf);
 }
 
 /** Everything about the leaf that does not depend on who issued it. */
@@ -145,8 +148,8 @@ function allowlisted(leaf: Certificate): Trusted {
   return { ok: true, by: 'allowlist', path: [pathLink({ certificate: leaf, from: 'peer' })], notAfterMs: Infinity };
 }
 
-function trusted(by: 'anchor' | 'publicRoots', path: readonly PathStep[]): Trusted {
-  const notAfterMs = Math.min(...path.map((step) => step.certificate.notAfterMs));
+function trusted(by: 'anchor' | 'publicRoots', path: readonly PathStep[], untilMs: number): Trusted {
+  const notAfterMs = Math.min(untilMs, ...path.map((step) => step.certificate.notAfterMs));
   return { ok: true, by, path: path.map(pathLink), notAfterMs };
 }
 

@@ -13,6 +13,7 @@ test.each([
   ['signatures by P-384 keys', 20, (budget: Budget) => budget.spendSignature(P384_WEIGHT)],
   ['steps', 2000, (budget: Budget) => budget.spendStep()],
   ['policies', 20_000, (budget: Budget) => budget.spendPolicies(1)],
+  ['signatures of CRLs', 9, (budget: Budget) => budget.spendCrlSignature()],
   ['name comparisons', 100_000, (budget: Budget) => budget.spendNameComparison()],
 ])('%s: %d and not one more', (_, limit, spend) => {
   const budget = new Budget();
