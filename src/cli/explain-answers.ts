@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import type { Endpoint } from '../backend/contract.ts';
 import { systemClock } from '../base/clock.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
@@ -8,6 +8,8 @@ import { type BackendExplanation, explainBackendChain, explainBackendEndpoint } 
 import { backendText } from '../explain/backend-text.ts';
 import { certificateText, explainCertificate } from '../explain/certificate.ts';
 import { DEFAULT_CLIENT, type ExplainedClient, everyPreset, hexClient, presetClient } from '../explain/client.ts';
+import { explainImpact, type ImpactExplanation } from '../explain/impact.ts';
+import { impactText } from '../explain/impact-text.ts';
 import { explainPolicy, policyText, usualName } from '../explain/policy.ts';
 import { explainRoute, routeText } from '../explain/route.ts';
 import { pemCertificates } from '../pki/pem.ts';
@@ -105,6 +107,36 @@ export async function backendAnswer(options: BackendOptions): Promise<number> {
   return explanations.every(({ ok }) => ok) ? 0 : 1;
 }
 
+export interface ImpactOptions extends CommonOptions {
+  readonly proxy: string;
+  readonly to: string;
+  readonly fromLog: string;
+}
+
+/** 0: nobody in the log is lost for certain. 1: somebody is, the log has no client at all, or the question cannot be answered. */
+export async function impactAnswer(options: ImpactOptions): Promise<number> {
+  const configuration = await loaded(options);
+  if (configuration === null) return 1;
+  const proxy = findProxy(configuration, options.proxy);
+  if (typeof proxy === 'string') return refuse(proxy);
+  const to = configuration.sslPolicies.find(({ name }) => name === options.to);
+  if (to === undefined) {
+    const names = configuration.sslPolicies.map(({ name }) => name).join(', ');
+    return refuse(`Cannot find sslPolicies/${options.to}, expected one of ${names === '' ? 'none: add it' : names}`);
+  }
+  let impact: ImpactExplanation;
+  try {
+    const log = await open(options.fromLog);
+    impact = await explainImpact(proxy, to, log.readLines(), systemClock.wallMs());
+  } catch (error) {
+    return refuse(
+      `Cannot read --from-log ${options.fromLog}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
+    );
+  }
+  print(options, impact, () => impactText(impact));
+  return impact.counted > 0 && impact.lost === 0 ? 0 : 1;
+}
+
 async function judgeFile(service: LinkedBackendService, file: string): Promise<readonly BackendExplanation[] | string> {
   const { tls } = service;
   if (tls === null)
@@ -143,11 +175,15 @@ async function dial(
 async function proxyOf(options: CommonOptions & { readonly proxy: string }): Promise<LinkedHttpsProxy | string> {
   const configuration = await loaded(options);
   if (configuration === null) return '';
-  const proxies = configuration.listeners.map(({ proxy }) => proxy);
-  const proxy = proxies.find(({ name }) => name === options.proxy);
+  return findProxy(configuration, options.proxy);
+}
+
+function findProxy({ listeners }: LinkedConfiguration, wanted: string): LinkedHttpsProxy | string {
+  const proxies = listeners.map(({ proxy }) => proxy);
+  const proxy = proxies.find(({ name }) => name === wanted);
   if (proxy !== undefined) return proxy;
   const names = [...new Set(proxies.map(({ name }) => name))].join(', ');
-  return `Cannot find targetHttpsProxies/${options.proxy} behind a forwarding rule, expected one of ${names}`;
+  return `Cannot find targetHttpsProxies/${wanted} behind a forwarding rule, expected one of ${names}`;
 }
 
 /** Loads as `run` does; what is wrong goes to standard error. */

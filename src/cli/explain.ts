@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
-import type { BackendOptions, CertificateOptions, PolicyOptions, RouteOptions } from './explain-answers.ts';
+import type {
+  BackendOptions,
+  CertificateOptions,
+  ImpactOptions,
+  PolicyOptions,
+  RouteOptions,
+} from './explain-answers.ts';
 
 /** `sallyport explain …`: what the proxy would do and why. The answers are loaded when somebody asks: they hold the known clients. */
 export function addExplainCommands(program: Command, done: (exitCode: number) => void): void {
@@ -47,5 +53,14 @@ export function addExplainCommands(program: Command, done: (exitCode: number) =>
     .action(async (options: BackendOptions) => {
       const { backendAnswer } = await import('./explain-answers.ts');
       done(await backendAnswer(options));
+    });
+
+  ofProxy(explain.command('impact'))
+    .description('which real clients would no longer connect under another SSL policy')
+    .requiredOption('--to <policy>', 'an SSL policy of the configuration')
+    .requiredOption('--from-log <file>', "the proxy's log, with request and handshake lines")
+    .action(async (options: ImpactOptions) => {
+      const { impactAnswer } = await import('./explain-answers.ts');
+      done(await impactAnswer(options));
     });
 }

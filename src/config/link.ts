@@ -46,6 +46,7 @@ export function linkConfiguration(
     linkService(service, spec, material),
   );
   const certificates = [...material.certificates.values()];
+  const sslPolicies = graph.all('sslPolicies').map((policy) => must(linkPolicy(policy)));
   const digest = digestOf({
     listeners: listeners.map(({ proxy, ...listener }) => ({ ...listener, proxy: proxy.digest })),
     backendServices: backendServices.map((service) => service.digest),
@@ -53,7 +54,7 @@ export function linkConfiguration(
     settings,
   });
   const redacted = redactedConfiguration(material, settingsSection);
-  return deepFreeze({ digest, listeners, backendServices, certificates, settings, files, redacted });
+  return deepFreeze({ digest, listeners, backendServices, certificates, sslPolicies, settings, files, redacted });
 }
 
 function linkProxy(

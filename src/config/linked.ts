@@ -9,6 +9,8 @@ export interface LinkedConfiguration {
   readonly listeners: readonly LinkedListener[];
   readonly backendServices: readonly LinkedBackendService[];
   readonly certificates: readonly LinkedCertificate[];
+  /** All of them, attached or not. */
+  readonly sslPolicies: readonly LinkedSslPolicy[];
   readonly settings: SallyportSettings;
   /** Every file that was read, absolute, and the folder if one was given (a new file in it counts): what a reload watches. */
   readonly files: readonly string[];
@@ -145,7 +147,13 @@ export interface SallyportSettings {
   };
   readonly workers: number | 'auto';
   readonly drain: { readonly delaySec: number; readonly timeoutSec: number };
-  readonly accessLog: { readonly format: 'json'; readonly destination: string; readonly sampleRate: number };
+  readonly accessLog: {
+    readonly format: 'json';
+    readonly destination: string;
+    readonly sampleRate: number;
+    /** Of successful handshakes. */
+    readonly handshakeSampleRate: number;
+  };
   readonly limits: {
     readonly connections: number;
     readonly connectionsPerAddress: number;

@@ -3,6 +3,7 @@ import type { TlsFacts } from '../http/exchange.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import { cipherSuiteCode } from '../tls/cipher-suite-names.ts';
 import type { ClientHello } from '../tls/client-hello.ts';
+import { helloOffer } from '../tls/hello-offer.ts';
 import { ja3 } from '../tls/ja3.ts';
 import { ja4 } from '../tls/ja4.ts';
 import type { Negotiation } from '../tls/negotiate.ts';
@@ -46,6 +47,10 @@ export class HandshakeFacts implements TlsFacts {
     this.#hello = hello;
     this.#ja3 = '';
     this.#ja4 = '';
+  }
+
+  get offer(): string | null {
+    return this.#hello === null ? null : helloOffer(this.#hello);
   }
 
   get ja3(): string {

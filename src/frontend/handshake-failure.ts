@@ -1,4 +1,5 @@
 import type { ClientHello } from '../tls/client-hello.ts';
+import { helloOffer } from '../tls/hello-offer.ts';
 import { summarizeHello } from '../tls/hello-summary.ts';
 import { ja3 } from '../tls/ja3.ts';
 import { ja4 } from '../tls/ja4.ts';
@@ -30,6 +31,7 @@ export function reportHandshakeFailure(
     offeredCiphers: summary.offeredCiphers,
     offeredGroups: summary.offeredGroups,
     alpn: summary.alpn,
+    offer: hello === null ? null : helloOffer(hello),
     durationMs,
   });
 }

@@ -26,6 +26,8 @@ export interface TlsFacts {
   /** Resource names: the served certificate and the policy (null: none attached). */
   readonly certificate: string;
   readonly sslPolicy: string | null;
+  /** What the client offered (tls/hello-offer.ts), while its hello is at hand: only during the report of the handshake. */
+  readonly offer?: string | null;
 }
 
 export interface ConnectionFacts {

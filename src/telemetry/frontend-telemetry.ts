@@ -28,6 +28,7 @@ export class FrontendTelemetry {
   }
 
   onHandshake(connection: ConnectionFacts, tls: TlsFacts, durationMs: number): void {
+    this.#parts.handshakeLog.succeeded(connection, tls, durationMs); // first: the hello is let go once it is fingerprinted
     this.#parts.handshakes.succeeded(connection, tls, durationMs);
   }
 

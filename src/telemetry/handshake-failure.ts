@@ -19,5 +19,7 @@ export interface HandshakeFailure {
   readonly offeredCiphers: readonly string[];
   readonly offeredGroups: readonly string[];
   readonly alpn: readonly string[];
+  /** All that it offered, for predictions (tls/hello-offer.ts); null or absent: no hello, or one of unusual size. */
+  readonly offer?: string | null;
   readonly durationMs: number;
 }

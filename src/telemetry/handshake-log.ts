@@ -1,11 +1,19 @@
 import type { Clock } from '../base/clock.ts';
+import type { ConnectionFacts, TlsFacts } from '../http/exchange.ts';
 import { quote } from './escape.ts';
 import type { HandshakeFailure } from './handshake-failure.ts';
 import type { LineSink } from './line-writer.ts';
 import { abridged } from './recent-failures.ts';
 
+export interface HandshakeLogOptions {
+  /** 0..1; 0 unless given. */
+  readonly successSampleRate?: number;
+  /** For tests; Math.random otherwise. */
+  readonly random?: () => number;
+}
+
 /**
- * Writes `msg:"handshake"` lines for failed handshakes. Anybody can cause these, so a failure that repeats (same proxy, reason
+ * Writes `msg:"handshake"` lines: for failed handshakes, and for a sample of the successful ones (those have no `reason`). Anybody can cause these, so a failure that repeats (same proxy, reason
  * and address) is written once, then counted, and written once more at the end of WINDOW_MS with `suppressed`. First lines
  * of all kinds together are limited to LINES_PER_SECOND. Lines plus what they say was suppressed add up to all failures.
  */
@@ -19,10 +27,14 @@ export class HandshakeLog {
   /** Failures that were neither written nor counted in a window. */
   #overflow = 0;
   #sweeper: NodeJS.Timeout | null = null;
+  readonly #successSampleRate: number;
+  readonly #random: () => number;
 
-  constructor(sink: LineSink, clock: Clock) {
+  constructor(sink: LineSink, clock: Clock, options: HandshakeLogOptions = {}) {
     this.#sink = sink;
     this.#clock = clock;
+    this.#successSampleRate = options.successSampleRate ?? 0;
+    this.#random = options.random ?? Math.random;
     this.#refilledAtMs = clock.monotonicMs();
   }
 
@@ -44,6 +56,11 @@ export class HandshakeLog {
       this.#write(failure, 0);
     }
     this.#sweeper ??= setInterval(() => this.#sweep(this.#clock.monotonicMs()), WINDOW_MS).unref();
+  }
+
+  succeeded(connection: ConnectionFacts, tls: TlsFacts, durationMs: number): void {
+    if (this.#successSampleRate === 0 || this.#random() >= this.#successSampleRate) return;
+    this.#sink.line(successLine(connection, tls, durationMs, new Date(this.#clock.wallMs()).toISOString()));
   }
 
   /** Writes what is still counted: before the sink is drained for the last time. */
@@ -114,10 +131,25 @@ function handshakeLine(failure: HandshakeFailure, time: string, suppressed: numb
   if (failure.offeredVersions.length > 0) members.push(`"offeredVersions":${list(failure.offeredVersions)}`);
   if (failure.offeredCiphers.length > 0) members.push(`"offeredCiphers":${list(failure.offeredCiphers)}`);
   if (failure.offeredGroups.length > 0) members.push(`"offeredGroups":${list(failure.offeredGroups)}`);
+  if (failure.offer) members.push(`"offer":${quote(failure.offer, MAX_OFFER)}`);
   if (failure.alpn.length > 0) members.push(`"offeredAlpn":${list(failure.alpn)}`);
   line += `${members.join(',')}}`;
   if (suppressed > 0) line += `,"suppressed":${suppressed}`;
   return `${line}}`;
+}
+
+function successLine(connection: ConnectionFacts, tls: TlsFacts, durationMs: number, time: string): string {
+  const { offer } = tls; // before the fingerprint, which lets the hello go
+  let line =
+    `{"time":"${time}","level":"info","msg":"handshake","targetProxy":${quote(connection.targetProxy, MAX_TEXT)}` +
+    `,"forwardingRule":${quote(connection.forwardingRule, MAX_TEXT)},"remoteIp":${quote(connection.remoteAddress, MAX_TEXT)}` +
+    `,"remotePort":${connection.remotePort},"latency":"${(durationMs / 1000).toFixed(6)}s"` +
+    `,"tls":{"protocol":${quote(tls.protocol, MAX_TEXT)},"cipher":${quote(tls.cipher, MAX_TEXT)}`;
+  if (tls.group !== null) line += `,"group":${quote(tls.group, MAX_TEXT)}`;
+  if (tls.sni !== null) line += `,"sni":${quote(tls.sni, MAX_TEXT)}`;
+  if (tls.alpn !== null) line += `,"alpn":${quote(tls.alpn, MAX_TEXT)}`;
+  line += `,"resumed":${tls.resumed},"certificate":${quote(tls.certificate, MAX_TEXT)},"ja4":${quote(tls.ja4, MAX_TEXT)}`;
+  return offer ? `${line},"offer":${quote(offer, MAX_OFFER)}}}` : `${line}}}`;
 }
 
 function list(items: readonly string[]): string {
@@ -126,5 +158,6 @@ function list(items: readonly string[]): string {
 
 const WINDOW_MS = 10_000;
 const MAX_WINDOWS = 1000; // kinds remembered at a time, some 2 MB at the most
-const LINES_PER_SECOND = 50; // 4 kB a line at most: a flood of failures adds 200 kB/s to the log and no more
+const LINES_PER_SECOND = 50; // 6 kB a line at most: a flood of failures adds 300 kB/s to the log and no more
 const MAX_TEXT = 256;
+const MAX_OFFER = 2048; // helloOffer() is no longer

@@ -6,7 +6,7 @@ export interface RecentFailure extends HandshakeFailure {
   readonly time: string;
 }
 
-/** The last CAPACITY failed handshakes, newest first. Strangers cause them: each entry is cut to about 4 KiB. */
+/** The last CAPACITY failed handshakes, newest first. Strangers cause them: each entry is cut to about 6 KiB. */
 export class RecentFailures {
   readonly #ring: RecentFailure[] = [];
   #next = 0;
@@ -22,7 +22,7 @@ export class RecentFailures {
   }
 }
 
-/** A copy whose lists and strings are cut: a hello of 64 KiB can offer 30,000 cipher suites (security rule 6: 4 KiB are kept). */
+/** A copy whose lists and strings are cut: a hello of 64 KiB can offer 30,000 cipher suites (security rule 6: 4 KiB of names are kept). */
 export function abridged(failure: HandshakeFailure): HandshakeFailure {
   return {
     ...failure,

@@ -1,6 +1,8 @@
+import { connect } from 'node:net';
 import { buildProgram } from '#src/cli/program.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
+import { freePort } from '../harness/free-port.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
 import { sallyportOnce } from '../harness/run-sallyport.ts';
 import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
@@ -169,4 +171,24 @@ function keep(stream: NodeJS.WriteStream, take: (text: string) => void): () => v
   return () => {
     stream.write = write;
   };
+}
+
+/** The first of three in a row, as the world wants them. */
+export async function threeFreePorts(): Promise<number> {
+  for (;;) {
+    const port = await freePort();
+    const others = await Promise.all([isFree(port + 1), isFree(port + 2)]);
+    if (others.every(Boolean)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.on('error', () => resolve(port < 65_536));
+  });
 }

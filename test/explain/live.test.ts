@@ -3,9 +3,8 @@ import { cipherSuiteName } from '#src/tls/cipher-suite-names.ts';
 import { clientPresets } from '#src/tls/client-presets.ts';
 import { withServerName } from '#src/tls/client-presets-sni.ts';
 import { versionName } from '#src/tls/tls-version.ts';
-import { freePort } from '../harness/free-port.ts';
 import { type RunningSallyport, runSallyport } from '../harness/run-sallyport.ts';
-import { makeWorld, type World } from './_world.ts';
+import { makeWorld, threeFreePorts, type World } from './_world.ts';
 
 // What `explain policy` says, against the running proxy: every preset's bytes to every proxy.
 let world: World;
@@ -78,24 +77,4 @@ function readFlight(record: Buffer): Flight {
     if (extensions.readUInt16BE(at) === 43) return { version: versionName(extensions.readUInt16BE(at + 4)), suite };
   }
   return { version: versionName(record.readUInt16BE(9)), suite };
-}
-
-/** Three in a row, as the world wants them. */
-async function threeFreePorts(): Promise<number> {
-  for (;;) {
-    const port = await freePort();
-    const others = await Promise.all([isFree(port + 1), isFree(port + 2)]);
-    if (others.every(Boolean)) return port;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.on('error', () => resolve(port < 65_536));
-  });
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { HandshakeLog } from '#src/telemetry/handshake-log.ts';
 import { RecentFailures } from '#src/telemetry/recent-failures.ts';
-import { handshakeFailure, Lines, StillClock } from './support.ts';
+import { connectionFacts, handshakeFailure, Lines, StillClock } from './support.ts';
 
 function handshakeLog() {
   const lines = new Lines();
@@ -44,6 +44,45 @@ describe('HandshakeLog', () => {
         },
       },
     ]);
+  });
+
+  test('writes the share of successful handshakes that is asked for, with the offer', () => {
+    const lines = new Lines();
+    const draws = [0.2, 0.5, 0.49];
+    const random = () => draws.shift() ?? 1;
+    const log = new HandshakeLog(lines, new StillClock(), { successSampleRate: 0.5, random });
+    const order: string[] = [];
+    const tls = {
+      ...connectionFacts().tls!,
+      get offer() {
+        order.push('offer');
+        return '771,4865,,,|0304|001d|0403|-|h2';
+      },
+      get ja4() {
+        order.push('ja4');
+        return 't13d';
+      },
+    };
+    for (let i = 0; i < 3; i++) log.succeeded(connectionFacts(), tls, 1.5);
+    log.close();
+    expect(lines.parsed).toHaveLength(2);
+    expect(order.slice(0, 2)).toEqual(['offer', 'ja4']); // the fingerprint lets the hello go
+    expect(lines.parsed[0]).toMatchObject({
+      level: 'info',
+      msg: 'handshake',
+      latency: '0.001500s',
+      tls: { protocol: tls.protocol, cipher: tls.cipher, ja4: 't13d', offer: '771,4865,,,|0304|001d|0403|-|h2' },
+    });
+    expect(lines.parsed[0]).not.toHaveProperty('reason');
+  });
+
+  test('writes no successful handshake unless asked to, and the offer of a failed one', () => {
+    const { log, lines } = handshakeLog();
+    log.succeeded(connectionFacts(), connectionFacts().tls!, 1);
+    log.failed(handshakeFailure({ offer: '769,47,,,|-|-|-|-|-' }));
+    log.close();
+    expect(lines.parsed).toHaveLength(1);
+    expect(lines.parsed[0]!['tls']).toMatchObject({ offer: '769,47,,,|-|-|-|-|-' });
   });
 
   test('writes a failure that repeats once, then its count', () => {

@@ -43,6 +43,15 @@ export const sallyportSchema = z.strictObject({
         .min(0, 'expected a number from 0 to 1')
         .max(1, 'expected a number from 0 to 1')
         .default(1),
+      handshakeSampleRate: z
+        .number('expected a number from 0 to 1')
+        .min(0, 'expected a number from 0 to 1')
+        .max(1, 'expected a number from 0 to 1')
+        .default(0)
+        .meta({
+          description:
+            'Share of successful handshakes to log with all that the client offered (failed ones always are).',
+        }),
     })
     .prefault({}),
   limits: z
