@@ -47,10 +47,20 @@ export interface Finding {
   readonly fix: string;
 }
 
+/** Where the certificate at fault is to be mended: what the peer sends, or a field of the trust config. */
+export type Origin = 'peer' | 'trustAnchors' | 'intermediateCas' | 'the public roots';
+
 /** The verdict for a finding at one certificate. `depth` counts from the leaf (0). */
-export function refusal(finding: Finding, purpose: Purpose, depth: number, certificate: Certificate | null): Refused {
+export function refusal(
+  finding: Finding,
+  purpose: Purpose,
+  depth: number,
+  certificate: Certificate | null,
+  origin: Origin = 'peer',
+): Refused {
   const subject = certificate === null ? '' : certificate.subject.text;
-  const thing = certificate === null ? `certificate ${depth}` : `'${subject}' (depth ${depth})`;
+  const place = origin === 'peer' ? `depth ${depth}` : `depth ${depth}, from ${origin}`;
+  const thing = certificate === null ? `certificate ${depth}` : `'${subject}' (${place})`;
   const reason = `Cannot trust ${thing}: ${finding.found}, expected ${finding.expected}; ${finding.fix}`;
   const words = purpose === 'client' ? CLIENT_WORDS : SERVER_WORDS;
   return {
@@ -60,6 +70,9 @@ export function refusal(finding: Finding, purpose: Purpose, depth: number, certi
     depth,
     subject,
     reason: printable(reason, MAX_REASON_LENGTH),
+    found: printable(finding.found, MAX_REASON_LENGTH),
+    expected: printable(finding.expected, MAX_REASON_LENGTH),
+    remedy: printable(finding.fix, MAX_REASON_LENGTH),
   };
 }
 

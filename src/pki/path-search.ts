@@ -130,7 +130,7 @@ export class PathSearch {
     }
     if (anchors.length === 0 && !hasFreshIssuer) {
       const isSelfSignedLeaf = path.length === 1 && this.#isSelfSigned(tip);
-      this.#fail(noIssuer(tip, this.#input.store.name, isSelfSignedLeaf), tip, path.length - 1);
+      this.#fail(noIssuer(tip, this.#input.store, isSelfSignedLeaf), tip, path.length - 1);
     }
     return null;
   }

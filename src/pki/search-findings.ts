@@ -1,10 +1,11 @@
 import type { Certificate } from './certificate.ts';
 import type { Finding } from './finding.ts';
 import { LIMITS } from './limits.ts';
+import type { TrustStore } from './trust-store.ts';
 
 /** No certificate of the wanted subject is known; `tip` is where the chain ends. */
-export function noIssuer(tip: Certificate, storeName: string, isSelfSignedLeaf: boolean): Finding {
-  const trust = `trust config '${storeName}'`;
+export function noIssuer(tip: Certificate, store: TrustStore, isSelfSignedLeaf: boolean): Finding {
+  const trust = `trust config '${store.name}'`;
   const issuer = tip.issuer.text;
   if (isSelfSignedLeaf) {
     return {
@@ -27,7 +28,7 @@ export function noIssuer(tip: Certificate, storeName: string, isSelfSignedLeaf: 
   return {
     rule: 'trust-anchor',
     word: 'chain',
-    found: `the chain ends at '${tip.subject.text}', whose issuer '${issuer}' was not sent and is not in ${trust}`,
+    found: `the chain ends at '${tip.subject.text}', whose issuer '${issuer}' was not sent and is not in ${trust}${store.publicRoots ? ' or among the public roots' : ''}`,
     expected: 'a path to a trust anchor',
     fix: `add '${issuer}' to trustAnchors (or to intermediateCas if it is not the root), or have the peer send it`,
   };

@@ -35,10 +35,18 @@ function checkRsaKeyUsage(leaf: Certificate): Finding | null {
   return {
     rule: 'key-usage',
     word: 'chain',
-    found: leaf.keyUsage === null ? 'its RSA key has no keyUsage' : 'the keyUsage of its RSA key lacks one of the two',
+    found:
+      leaf.keyUsage === null
+        ? 'its RSA key has no keyUsage'
+        : `the keyUsage of its RSA key lacks ${lacking(leaf.keyUsage)}`,
     expected: 'digitalSignature and keyEncipherment, even where backends are not authenticated',
     fix: 'reissue it with both',
   };
+}
+
+function lacking(keyUsage: number): string {
+  const names = ['digitalSignature', 'keyEncipherment'] as const;
+  return names.filter((name) => (keyUsage & KEY_USAGE[name]) === 0).join(' and ');
 }
 
 const RSA_USES = KEY_USAGE.digitalSignature | KEY_USAGE.keyEncipherment;

@@ -30,8 +30,12 @@ export interface Refused {
   /** 0 = leaf. */
   readonly depth: number;
   readonly subject: string;
-  /** One sentence: what was expected, what was found, what would fix it. Escaped, capped; for operators, never for clients. */
+  /** One sentence: what was found, what was expected, what would fix it. Escaped, capped; for operators, never for clients. */
   readonly reason: string;
+  /** The parts of that sentence. */
+  readonly found: string;
+  readonly expected: string;
+  readonly remedy: string;
 }
 
 export type Verdict = Trusted | Refused;

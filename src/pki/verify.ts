@@ -1,6 +1,6 @@
 import { type Certificate, parseCertificate } from './certificate.ts';
 import { DerError } from './der.ts';
-import { type Finding, refusal } from './finding.ts';
+import { type Finding, type Origin, refusal } from './finding.ts';
 import { LIMITS } from './limits.ts';
 import { checkAsChild, PathSearch, type PathStep } from './path-search.ts';
 import { printable } from './printable.ts';
@@ -84,11 +84,18 @@ function searchAndName(request: VerifyRequest, leaf: Certificate): Verdict {
     if (finding.rule === 'trust-anchor' && malformed !== null) {
       return refusal(malformed.finding, purpose, malformed.depth, null);
     }
-    return refusal(finding, purpose, depth, certificate);
+    return refusal(finding, purpose, depth, certificate, originOf(certificate, request));
   }
   const by = result.path.at(-1)!.from === 'publicRoots' ? 'publicRoots' : 'anchor';
   const misnamed = checkNames(leaf, by === 'publicRoots' ? { dnsNames: names.dnsNames, uris: [] } : names);
   return misnamed === null ? trusted(by, result.path, result.untilMs) : refusal(misnamed, purpose, 0, leaf);
+}
+
+/** By identity: a certificate of the peer's that is also configured counts as the peer's, if it was that one that was looked at. */
+function originOf(certificate: Certificate, { chain, store }: VerifyRequest): Origin {
+  if (store.anchors.includes(certificate)) return 'trustAnchors';
+  if (store.intermediates.includes(certificate)) return 'intermediateCas';
+  return chain.some((der) => certificate.der.equals(der)) ? 'peer' : 'the public roots';
 }
 
 /** Everything about the leaf that does not depend on who issued it. */

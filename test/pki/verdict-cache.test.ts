@@ -21,6 +21,9 @@ const REFUSED: Verdict = {
   depth: 0,
   subject: '',
   reason: '',
+  found: '',
+  expected: '',
+  remedy: '',
 };
 
 /** A cache, and how often it had to ask. */

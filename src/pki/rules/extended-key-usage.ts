@@ -21,7 +21,7 @@ export function checkLeafExtendedKeyUsage(leaf: Certificate, purpose: Purpose): 
   return finding(
     found,
     { name: `${wanted.name} without codeSigning, timeStamping and OCSPSigning` },
-    'reissue it without',
+    `reissue it without ${oidLabel(forbidden)}`,
   );
 }
 

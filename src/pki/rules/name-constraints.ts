@@ -30,7 +30,7 @@ export function checkNameConstraintsOfIssuer(issuer: Certificate): Finding | nul
 /** Only a CA may have nameConstraints (RFC 5280 section 4.2.1.10). */
 export function checkNameConstraintsOfLeaf(leaf: Certificate): Finding | null {
   if (leaf.nameConstraints === null) return null;
-  return finding('the leaf has nameConstraints', 'them on CA certificates only', 'reissue it without');
+  return finding('the leaf has nameConstraints', 'name constraints on CA certificates only', 'reissue it without them');
 }
 
 /**

@@ -14,7 +14,7 @@ export function checkPathLength(issuer: Certificate, below: readonly Certificate
   return {
     rule: 'path-length',
     word: 'chain',
-    found: `${count} intermediate CAs follow it`,
+    found: count === 1 ? '1 intermediate CA follows it' : `${count} intermediate CAs follow it`,
     expected: `at most ${allowed} (its pathLenConstraint)`,
     fix: 'issue the leaf from a CA higher up, or reissue this CA with a larger pathLenConstraint',
   };

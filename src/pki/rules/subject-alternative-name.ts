@@ -36,10 +36,19 @@ export function checkNames(leaf: Certificate, names: ExpectedNames): Finding | n
   return {
     rule: 'subject-alternative-name',
     word: 'names',
-    found: shown === '' ? 'it has no subjectAltName' : `its SANs are ${shown}${presented.length > 10 ? ', …' : ''}`,
+    found:
+      shown === ''
+        ? `it has no subjectAltName${commonNameOf(leaf)}`
+        : `its SANs are ${shown}${presented.length > 10 ? ', …' : ''}`,
     expected: wanted.length === 1 ? wanted[0]! : `one of ${wanted.join(', ')}`,
     fix: 'correct sni or subjectAltNames in tlsSettings, or reissue it with that name',
   };
+}
+
+/** A CN is what operators look at first, so it is said that it does not count. */
+function commonNameOf(leaf: Certificate): string {
+  const [name] = leaf.subject.values(OID.commonName);
+  return name === undefined ? '' : ` (its CN '${printable(name)}' does not count)`;
 }
 
 /** True if a dNSName SAN stands for the host name. `expected` that is an IP literal or has a `*` matches nothing. */
