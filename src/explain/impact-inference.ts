@@ -11,10 +11,11 @@ import type { RequestLine } from './log-lines.ts';
 export function judgeNegotiated(line: RequestLine, from: EffectivePolicy, to: EffectivePolicy): ImpactVerdict {
   const isRsaExchange = line.cipher.startsWith('TLS_RSA_');
   const groupNow = isRsaExchange ? null : (line.group ?? undefined);
-  const unknown = (reason: string, detail: string): ImpactVerdict => {
-    return { outcome: 'unknown', reason, detail, groupNow, groupThen: undefined };
-  };
   const newest = NEWEST.get(line.ja4.slice(1, 3));
+  const unknown = (reason: string, detail: string): ImpactVerdict => {
+    const groupThen = newest !== undefined && newest < VERSION_CODE['TLSv1.3'] ? groupNow : undefined; // no hybrid there
+    return { outcome: 'unknown', reason, detail, groupNow, groupThen };
+  };
   if (newest !== undefined && newest < VERSION_CODE[to.minVersion]) {
     const detail = `the client offers ${line.protocol} at most, the policy allows ${to.minVersion} to ${to.maxVersion}`;
     return { outcome: 'lost', reason: 'unsupported_version', detail, groupNow, groupThen: null };

@@ -107,7 +107,7 @@ describe('`sallyport explain impact` without logged handshakes', () => {
         { ja4: 't10d0505_a_b', userAgents: ['old/1'], networks: ['2001:db8:1::/48'], reason: 'unsupported_version' },
       ],
       unknownClients: [{ ja4: 't12d0505h2_a_b', userAgents: ['middle/1'], reason: 'suite' }],
-      postQuantum: { today: 1, afterwards: 1, unknown: 1 },
+      postQuantum: { today: 1, afterwards: 1, unknown: 0 },
       otherLines: 2,
     });
   });
