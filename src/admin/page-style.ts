@@ -7,7 +7,7 @@ dl { display: flex; flex-wrap: wrap; gap: 1rem 2rem; margin: 0; }
 dd { margin: 0; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid #8886; padding: .25rem .6rem .25rem 0; text-align: left; vertical-align: top; white-space: nowrap; }
-td:last-child, #certificates td:nth-child(4) { overflow-wrap: anywhere; white-space: normal; }
+td:last-child, #certificate-rows td:nth-child(4) { overflow-wrap: anywhere; white-space: normal; }
 th { font-weight: 600; }
 footer { margin-top: 2rem; }
 footer a { margin-right: 1rem; }
