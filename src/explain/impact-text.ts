@@ -1,3 +1,4 @@
+import { printable } from '../pki/printable.ts';
 import type { ClientGroup, ImpactExplanation } from './impact.ts';
 import { table } from './text.ts';
 
@@ -28,9 +29,9 @@ function groupsText(title: string, groups: readonly ClientGroup[]): string {
   let text = `\n${title}:\n`;
   for (const group of groups.slice(0, MAX_GROUPS)) {
     const preset = group.preset === null ? '' : ` (like ${group.preset})`;
-    text += `  ${group.count} from ${group.networks.join(', ')}: JA4 ${group.ja4 || 'unknown'}${preset}\n`;
-    text += `     ${group.reason}: ${group.detail}\n`;
-    text += group.userAgents.map((userAgent) => `     ${JSON.stringify(userAgent)}\n`).join('');
+    text += `  ${group.count} from ${printable(group.networks.join(', '))}: JA4 ${printable(group.ja4) || 'unknown'}${preset}\n`;
+    text += `     ${group.reason}: ${printable(group.detail)}\n`;
+    text += group.userAgents.map((userAgent) => `     '${printable(userAgent)}'\n`).join('');
   }
   return groups.length > MAX_GROUPS ? `${text}  and ${groups.length - MAX_GROUPS} more (--json has them)\n` : text;
 }

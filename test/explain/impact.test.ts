@@ -121,6 +121,15 @@ describe('`sallyport explain impact` without logged handshakes', () => {
     expect(impact).toMatchObject({ connect: 1, lost: 0, unknown: 0 }); // Java 8 offers GCM as well
   });
 
+  test('shows nothing of a log that a terminal would obey', async () => {
+    const evil = '\u001b[2Jua\u202e\u009b';
+    const line = requestLine({ protocol: evil, cipher: evil, group: evil, ja4: `t10${evil}` }, evil, evil);
+    const file = world.folder.write('evil.json', JSON.stringify(line));
+    const { stdout } = await world.explain('impact', '--proxy', 'open', '--to', 'strict', '--from-log', file);
+    expect(stdout).toContain('would no longer connect:\n');
+    expect(stdout).toMatch(/^[\n -~…]+$/);
+  });
+
   test('exits with 0 where nobody is lost', async () => {
     const { code, impact } = await impactOf('open', 'fips', [requestLine({ ...tls13, group: 'P-256' })]);
     expect(code).toBe(0);
