@@ -35,5 +35,5 @@ export const LIMITS = {
   policyMappings: 200,
 } as const;
 
-/** A check with a P-384 key in checks with a P-256 key: 5 to 10 measured, as OpenSSL has fast code for P-256 only. */
-export const P384_WEIGHT = 5;
+/** A check with a P-384 key in checks with a P-256 key: 6 to 12 measured, as OpenSSL has fast code for P-256 only. */
+export const P384_WEIGHT = 6;
