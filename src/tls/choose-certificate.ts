@@ -6,7 +6,10 @@ import type { EffectivePolicy } from './ssl-policy.ts';
 
 export type CertificateChoice =
   | { readonly entry: CertificateEntry; readonly match: SniMatch }
-  | { readonly entry: null; readonly reason: NegotiationFailure; readonly detail: string };
+  | { readonly entry: null; readonly reason: ChoiceFailure; readonly detail: string };
+
+/** `sni_unknown`: a certificate map has nothing for the name, or for none. */
+export type ChoiceFailure = NegotiationFailure | 'sni_unknown';
 
 /** How the certificate met the SNI; `default`: it did not, and was served all the same. */
 export type SniMatch = 'exact' | 'wildcard' | 'default';

@@ -1,8 +1,9 @@
 import { type AlpnProtocol, alpnFor } from './alpn.ts';
 import type { CertificateEntry } from './certificate-entry.ts';
-import { chooseCertificate, type SniMatch } from './choose-certificate.ts';
+import type { ChoiceFailure, SniMatch } from './choose-certificate.ts';
 import type { ClientHello } from './client-hello.ts';
-import { type Negotiated, type NegotiationFailure, negotiate } from './negotiate.ts';
+import { type Negotiated, negotiate } from './negotiate.ts';
+import { chooseServedCertificate, type ServedCertificates } from './served-certificates.ts';
 import type { EffectivePolicy } from './ssl-policy.ts';
 
 export type Prediction = PredictedHandshake | PredictedFailure;
@@ -16,7 +17,7 @@ export interface PredictedHandshake extends Negotiated {
 
 export interface PredictedFailure {
   readonly ok: false;
-  readonly reason: NegotiationFailure | 'alpn_mismatch';
+  readonly reason: ChoiceFailure | 'alpn_mismatch';
   readonly detail: string;
   /** What would have been served; null: the choice itself failed. */
   readonly certificate: CertificateEntry | null;
@@ -30,11 +31,11 @@ export interface PredictedFailure {
 export function predict(
   hello: ClientHello,
   policy: EffectivePolicy,
-  certificates: readonly CertificateEntry[],
+  certificates: ServedCertificates,
   nowMs: number,
   steps: string[] | null = null,
 ): Prediction {
-  const choice = chooseCertificate(hello, policy, certificates, nowMs, steps);
+  const choice = chooseServedCertificate(hello, policy, certificates, nowMs, steps);
   if (choice.entry === null) {
     return { ok: false, reason: choice.reason, detail: choice.detail, certificate: null };
   }
