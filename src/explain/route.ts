@@ -43,7 +43,14 @@ export function explainRoute(map: LinkedUrlMap, question: RouteQuestion): RouteE
   const hasHost = headers.some((item, index) => index % 2 === 0 && item.toLowerCase() === 'host');
   const head = readHttp1Head(question.method, target, 1, 1, hasHost ? headers : ['host', host, ...headers], true);
   const { authority, rejection, isWebSocket } = head;
-  const judged = { rejection, isWebSocket, target: head.target, headers: head.headers, protocol: 'HTTP/1.1' } as const;
+  const judged = {
+    rejection,
+    isWebSocket,
+    authority,
+    target: head.target,
+    headers: head.headers,
+    protocol: 'HTTP/1.1',
+  } as const;
   const verdict = judgeHead(judged);
   const asked = { urlMap: map.name, authority, target: head.target };
   if (verdict !== null && verdict !== 'redirect') {

@@ -3,9 +3,15 @@ import type { BackendRequest, BackendService } from '../backend/contract.ts';
 import { ProxyError } from '../base/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { backendRequestHeaders } from '../http/forwarding-headers.ts';
+import type { FieldRules } from './field-rules.ts';
 
 /** What goes to every endpoint that is tried. Throws `websocket_handshake_failed` for an upgrade towards HTTP/2. */
-export function backendRequest(exchange: Exchange, service: BackendService, traceContext: string): BackendRequest {
+export function backendRequest(
+  exchange: Exchange,
+  service: BackendService,
+  traceContext: string,
+  fields: FieldRules,
+): BackendRequest {
   const isHttp2 = service.protocol === 'HTTP2';
   if (isHttp2 && exchange.isWebSocket) {
     const detail = `${service.name} speaks HTTP/2, which carries no Upgrade (RFC 9113 section 8.6)`;
@@ -16,7 +22,7 @@ export function backendRequest(exchange: Exchange, service: BackendService, trac
     target: exchange.target,
     scheme: service.protocol === 'HTTP' ? 'http' : 'https',
     authority: exchange.authority,
-    headers: backendRequestHeaders(exchange, isHttp2 ? 'http2' : 'http1', traceContext),
+    headers: backendRequestHeaders(exchange, isHttp2 ? 'http2' : 'http1', traceContext, fields.removed, fields.request),
     contentLength: exchange.contentLength,
     isWebSocket: exchange.isWebSocket,
   };

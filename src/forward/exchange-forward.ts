@@ -42,6 +42,7 @@ import { cloudTraceContext, traceIdOf } from '../http/trace-context.ts';
 import type { Route } from '../routing/match.ts';
 import { backendRequest } from './backend-request.ts';
 import { Expiring } from './deadline-queue.ts';
+import { type FieldRules, NO_FIELD_RULES } from './field-rules.ts';
 import type { ForwarderContext } from './forwarder.ts';
 import { judgeHead } from './judge-head.ts';
 import { afterResponseBytes, backendTlsRecord, clientError, proxyStatusOf, tunnelError } from './outcome.ts';
@@ -57,6 +58,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   private route: Route<BackendService> | null = null;
   private request: BackendRequest | null = null;
+  private fields: FieldRules = NO_FIELD_RULES;
   private trace: string | null = null;
 
   private endpoint: Endpoint | null = null;
@@ -130,9 +132,10 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     const { service } = this.route;
     const traceContext = cloudTraceContext(exchange.headers);
     this.trace = traceIdOf(traceContext);
-    this.request = backendRequest(exchange, service, traceContext);
+    this.fields = this.context.fields.of(service.name);
+    this.request = backendRequest(exchange, service, traceContext, this.fields);
     if (exchange.contentLength !== 0)
-      this.upload = new Upload(exchange, service.protocol === 'HTTP2' ? 'http2' : 'http1');
+      this.upload = new Upload(exchange, service.protocol === 'HTTP2' ? 'http2' : 'http1', this.fields.removed);
   }
 
   private attempt(lastFailure: ProxyError | null): void {
@@ -235,8 +238,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     }
   }
 
-  private startResponse(status: number, headers: HeaderList, length: number): void {
+  private startResponse(status: number, headers: string[], length: number): void {
     const { exchange, upload } = this;
+    this.fields.response?.overwrite(headers, exchange);
     this.state = RELAYING;
     this.status = status;
     this.responseLength = length;
@@ -286,6 +290,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       if (this.state === SENDING) this.breakOff('websocket_handshake_failed', 'a field of the 101');
       return;
     }
+    this.fields.response?.overwrite(forwarded, this.exchange);
     this.call = null;
     this.cancelDeadline();
     this.status = 101;

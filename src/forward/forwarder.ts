@@ -7,11 +7,14 @@ import type { ExchangeRecorder } from '../http/exchange-record.ts';
 import type { UrlMatcher } from '../routing/match.ts';
 import { DeadlineQueues } from './deadline-queue.ts';
 import { ExchangeForward } from './exchange-forward.ts';
+import { ServiceFieldRules } from './field-rules.ts';
 
 export interface ForwarderOptions {
   readonly urlMap: UrlMatcher<BackendService>;
   readonly recorder: ExchangeRecorder;
   readonly clock?: Clock;
+  /** Which request fields are removed, and the custom headers; absent: no service has any. */
+  readonly fields?: ServiceFieldRules;
 }
 
 /** What every exchange of one forwarder shares. */
@@ -20,6 +23,7 @@ export interface ForwarderContext {
   readonly recorder: ExchangeRecorder;
   readonly clock: Clock;
   readonly deadlines: DeadlineQueues;
+  readonly fields: ServiceFieldRules;
 }
 
 /**
@@ -33,6 +37,7 @@ export function createForwarder(options: ForwarderOptions): (exchange: Exchange)
     recorder: options.recorder,
     clock,
     deadlines: new DeadlineQueues(clock),
+    fields: options.fields ?? new ServiceFieldRules([]),
   };
   return (exchange) => new ExchangeForward(context, exchange).begin();
 }

@@ -1,6 +1,7 @@
 // hot path: once per request, before anything is routed.
 import { ProxyError } from '../base/errors.ts';
-import type { Exchange, HeaderList } from '../http/exchange.ts';
+import { coversAuthority } from '../http/covers-authority.ts';
+import type { ConnectionFacts, Exchange, HeaderList } from '../http/exchange.ts';
 import { viaCount } from '../http/forwarding-headers.ts';
 import { inspectPath } from '../http/normalize-path.ts';
 
@@ -9,6 +10,13 @@ export function judgeHead(exchange: JudgedHead): ProxyError | 'redirect' | null 
   if (exchange.rejection !== null) return exchange.rejection;
   if (exchange.target === '*') {
     return new ProxyError('config_not_found', { phase: 'route', detail: 'OPTIONS * has no path that could be routed' });
+  }
+  const served = exchange.connection?.tls?.servedNames;
+  if (served && !coversAuthority(served, exchange.authority)) {
+    return new ProxyError('misdirected_request', {
+      phase: 'head',
+      detail: 'the served certificate is not for this authority',
+    });
   }
   const path = inspectPath(exchange.target);
   if (path === 'malformed') {
@@ -27,7 +35,10 @@ export function judgeHead(exchange: JudgedHead): ProxyError | 'redirect' | null 
   return path === 'dot-segments' ? 'redirect' : null;
 }
 
-type JudgedHead = Pick<Exchange, 'rejection' | 'target' | 'protocol' | 'isWebSocket' | 'headers'>;
+type JudgedHead = Pick<Exchange, 'rejection' | 'authority' | 'target' | 'protocol' | 'isWebSocket' | 'headers'> & {
+  /** Absent: not received by anybody (`explain route`). */
+  readonly connection?: Pick<ConnectionFacts, 'tls'>;
+};
 
 function hasWebSocketKey(headers: HeaderList): boolean {
   let keys = 0;

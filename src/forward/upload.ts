@@ -2,6 +2,7 @@
 import type { BackendCall } from '../backend/contract.ts';
 import type { Exchange, HeaderList } from '../http/exchange.ts';
 import { forwardableTrailers } from '../http/hop-by-hop.ts';
+import type { RemovedFields } from '../http/removed-fields.ts';
 
 /**
  * The request body on its way from the exchange to one call after another. Nothing is read before a backend wants it; once a
@@ -14,14 +15,16 @@ export class Upload {
   droppedTrailers = 0;
   private readonly exchange: Exchange;
   private readonly trailersTo: 'http1' | 'http2';
+  private readonly removed: RemovedFields;
   private started = false;
   private stopped = false;
   private held: Buffer[] | null = null;
   private trailers: HeaderList | null = null;
 
-  constructor(exchange: Exchange, trailersTo: 'http1' | 'http2') {
+  constructor(exchange: Exchange, trailersTo: 'http1' | 'http2', removed: RemovedFields) {
     this.exchange = exchange;
     this.trailersTo = trailersTo;
+    this.removed = removed;
   }
 
   onWanted(call: BackendCall): void {
@@ -53,7 +56,7 @@ export class Upload {
     this.ended = true;
     if (this.stopped) return;
     if (trailers.length > 0) {
-      if (this.trailersTo === 'http2') this.trailers = forwardableTrailers(trailers);
+      if (this.trailersTo === 'http2') this.trailers = forwardableTrailers(trailers, this.removed);
       else this.droppedTrailers = trailers.length / 2;
     }
     if (call !== null && this.held === null) call.endBody(this.trailers);

@@ -1,6 +1,7 @@
 // hot path: types only. The one thing that frontend and forward share; HTTP/1 and HTTP/2 each implement Exchange.
 import type { Duplex } from 'node:stream';
 import type { ProxyError } from '../base/errors.ts';
+import type { ClientCertificateFacts } from './client-certificate.ts';
 
 export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
 
@@ -26,6 +27,10 @@ export interface TlsFacts {
   /** Resource names: the served certificate and the policy (null: none attached). */
   readonly certificate: string;
   readonly sslPolicy: string | null;
+  /** null or absent: the proxy has no serverTlsPolicy and did not ask. */
+  readonly clientCertificate?: ClientCertificateFacts | null;
+  /** Names and addresses of the served certificate where a request for another authority is misdirected (421); null or absent elsewhere. */
+  readonly servedNames?: readonly string[] | null;
   /** What the client offered (tls/hello-offer.ts), while its hello is at hand: only during the report of the handshake. */
   readonly offer?: string | null;
 }

@@ -1,7 +1,9 @@
 // hot path: one pass over the fields of a request, one over those of a response.
 import type { ConnectionFacts, HeaderList, HttpProtocol } from './exchange.ts';
 import { isFieldValue, isLowerCaseToken } from './field-value.ts';
+import type { HeaderTemplates } from './header-template.ts';
 import { connectionNames, isHopByHop } from './hop-by-hop.ts';
+import { ALWAYS_REMOVED, type RemovedFields } from './removed-fields.ts';
 
 export interface ForwardedRequest {
   readonly connection: ConnectionFacts;
@@ -15,6 +17,7 @@ export interface ForwardedRequest {
  * - `x-forwarded-for`: `<supplied>,<client address>,<our address>`, the supplied part unverified;
  * - `x-forwarded-proto`: from the socket; a client's own is replaced, `forwarded` is removed, and so are spellings with `_`,
  *   which CGI and WSGI read as the same name;
+ * - fields that only the proxy may set (removed-fields.ts) are removed, and the service's custom headers added;
  * - `via`, `x-cloud-trace-context` unless it is there, one `early-data: 1` for whatever the client sent (RFC 8470 section 5.1).
  *
  * Towards HTTP/2 `te: trailers` stays (no other value); HTTP/2 cookie fields are joined towards HTTP/1.1 (RFC 9113 section 8.2.3).
@@ -23,6 +26,8 @@ export function backendRequestHeaders(
   request: ForwardedRequest,
   backend: 'http1' | 'http2',
   traceContext: string,
+  removed: RemovedFields = ALWAYS_REMOVED,
+  custom: HeaderTemplates | null = null,
 ): string[] {
   const source = request.headers;
   const named = connectionNames(source);
@@ -40,7 +45,7 @@ export function backendRequestHeaders(
       if (backend === 'http2' && name === 'te' && value.toLowerCase() === 'trailers') takesTrailers = true;
       continue;
     }
-    if (named?.has(name)) continue;
+    if (named?.has(name) || removed.has(name)) continue;
     switch (name.length) {
       case 4:
         if (name === 'host') continue;
@@ -91,6 +96,7 @@ export function backendRequestHeaders(
   if (!hasTrace) headers.push('x-cloud-trace-context', traceContext);
   if (takesTrailers) headers.push('te', 'trailers');
   if (isEarlyData) headers.push('early-data', '1');
+  custom?.append(headers, request);
   return headers;
 }
 

@@ -1,5 +1,6 @@
 // hot path: asked for every field of every message, in both directions.
 import type { HeaderList } from './exchange.ts';
+import type { RemovedFields } from './removed-fields.ts';
 
 /** Names that a message's Connection fields list, beyond those that never pass anyway; null for the usual case of none. */
 export type ConnectionNames = ReadonlySet<string> | null;
@@ -55,13 +56,14 @@ export function connectionNames(headers: HeaderList): ConnectionNames {
 
 /**
  * Trailer fields that may follow a message: without fields that frame, route or select a connection (RFC 9110 section 6.5.1)
- * and without those that this proxy sets, which a trailer must not put beside ours. Null when nothing is left.
+ * and without those that this proxy sets, which a trailer must not put beside ours; of requests also without `removed`. Null when
+ * nothing is left.
  */
-export function forwardableTrailers(trailers: HeaderList): HeaderList | null {
+export function forwardableTrailers(trailers: HeaderList, removed: RemovedFields | null = null): HeaderList | null {
   let kept: string[] | null = null;
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i]!;
-    if (isHopByHop(name) || isHeadOnly(name)) continue;
+    if (isHopByHop(name) || isHeadOnly(name) || removed?.has(name)) continue;
     kept ??= [];
     kept.push(name, trailers[i + 1]!);
   }

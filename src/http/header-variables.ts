@@ -1,0 +1,105 @@
+import {
+  CLIENT_CERTIFICATE_VARIABLES,
+  type ClientCertificateVariable,
+  clientCertificateValues,
+} from './client-certificate.ts';
+import type { ConnectionFacts, HttpProtocol } from './exchange.ts';
+
+/** What a variable can be taken from. */
+export interface VariableSource {
+  readonly connection: ConnectionFacts;
+  readonly protocol: HttpProtocol;
+}
+
+export type HeaderVariable =
+  | ClientCertificateVariable
+  | (typeof CONNECTION_VARIABLES)[number]
+  | (typeof UNKNOWABLE)[number];
+
+/** Every variable of spec 4.1. */
+export function isHeaderVariable(name: string): name is HeaderVariable {
+  return VARIABLES.has(name);
+}
+
+/** True for those that this proxy has no way to know: always empty. */
+export function isUnknowable(variable: HeaderVariable): boolean {
+  return (UNKNOWABLE as readonly string[]).includes(variable);
+}
+
+/** True for variables that say who the client is: nobody but the proxy may set a field that is filled from one (security rule 18). */
+export function isIdentityVariable(variable: HeaderVariable): boolean {
+  return variable.startsWith('tls_') || variable.startsWith('client_cert_');
+}
+
+/** The value for one request; '' where it is not known. Not yet checked to be a field value. */
+export function variableValue(variable: HeaderVariable, { connection, protocol }: VariableSource): string {
+  const { tls } = connection;
+  switch (variable) {
+    case 'client_ip_address':
+      return connection.remoteAddress;
+    case 'client_port':
+      return String(connection.remotePort);
+    case 'client_encrypted':
+      return tls === null ? 'false' : 'true';
+    case 'client_protocol':
+      return protocol;
+    case 'server_ip_address':
+      return connection.localAddress;
+    case 'server_port':
+      return String(connection.localPort);
+    case 'tls_sni_hostname':
+      return tls?.sni ?? '';
+    case 'tls_version':
+      return tls?.protocol ?? '';
+    case 'tls_cipher_suite':
+      return tls === null || tls.cipherCode === '0000' ? '' : tls.cipherCode.toUpperCase();
+    case 'tls_ja3_fingerprint':
+      return tls?.ja3 ?? '';
+    case 'tls_ja4_fingerprint':
+      return tls?.ja4 ?? '';
+    default:
+      return isClientCertificateVariable(variable)
+        ? clientCertificateValues(tls?.clientCertificate ?? null)[variable]
+        : '';
+  }
+}
+
+function isClientCertificateVariable(variable: HeaderVariable): variable is ClientCertificateVariable {
+  return variable.startsWith('client_cert_');
+}
+
+const CONNECTION_VARIABLES = [
+  'client_ip_address',
+  'client_port',
+  'client_encrypted',
+  'client_protocol',
+  'server_ip_address',
+  'server_port',
+  'tls_sni_hostname',
+  'tls_version',
+  'tls_cipher_suite',
+  'tls_ja3_fingerprint',
+  'tls_ja4_fingerprint',
+] as const;
+
+/** What needs a CDN, a database of addresses or devices, or the kernel's TCP_INFO, for which Node has no API. */
+const UNKNOWABLE = [
+  'cdn_cache_id',
+  'cdn_cache_status',
+  'origin_request_header',
+  'client_rtt_msec',
+  'client_region',
+  'client_region_subdivision',
+  'client_city',
+  'client_city_lat_long',
+  'device_request_type',
+  'user_agent_family',
+  'asn',
+] as const;
+
+const VARIABLES: ReadonlySet<string> = new Set([
+  ...CLIENT_CERTIFICATE_VARIABLES,
+  ...CONNECTION_VARIABLES,
+  ...UNKNOWABLE,
+]);
+export const HEADER_VARIABLES: readonly string[] = [...VARIABLES];
