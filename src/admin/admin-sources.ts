@@ -35,4 +35,15 @@ export interface BackendStatus {
   readonly service: string;
   readonly protocol: string;
   readonly endpoints: readonly string[];
+  /** Of the endpoints with a health check. */
+  readonly health: readonly EndpointStatus[];
+}
+
+export interface EndpointStatus {
+  readonly endpoint: string;
+  readonly isHealthy: boolean;
+  /** False until the first probe has ended. */
+  readonly isProbed: boolean;
+  /** Of the last probe; '' when it went well. */
+  readonly reason: string;
 }

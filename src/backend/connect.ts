@@ -4,7 +4,7 @@ import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import type { ProxyError } from '../base/errors.ts';
-import type { Trusted, Verdict } from '../pki/verdict.ts';
+import type { Refused, Trusted, Verdict } from '../pki/verdict.ts';
 import type { BackendConnectionFacts, BackendTlsFacts, Endpoint } from './contract.ts';
 import type { BackendEvents } from './events.ts';
 import { peerChain } from './peer-chain.ts';
@@ -18,6 +18,8 @@ export interface BackendIdentity {
   /** SNI; null sends none. */
   readonly servername: string | null;
   readonly secureContext: SecureContext;
+  /** REPORT_ONLY: what `judge` refuses is reported and used all the same. */
+  readonly reportOnly: boolean;
   /** The chain as sent, DER, leaf first; empty when the backend sent none. */
   judge(chain: readonly Uint8Array[]): Verdict;
 }
@@ -27,10 +29,12 @@ export interface ConnectTerms {
   readonly service: string;
   /** null: plain TCP. */
   readonly identity: BackendIdentity | null;
-  readonly alpn: 'h2' | 'http/1.1';
+  /** null: no ALPN. */
+  readonly alpn: 'h2' | 'http/1.1' | null;
   readonly timeoutMs: number;
   readonly clock: Clock;
-  readonly sessions: SessionStore;
+  /** null: none is offered and none is kept. Set to null when the identity retires. */
+  sessions: SessionStore | null;
   readonly events: BackendEvents;
 }
 
@@ -106,7 +110,7 @@ class Attempt {
   #dial(): void {
     const address = this.#addresses[this.#next++]!;
     const { port } = this.#endpoint;
-    const { identity, alpn, sessions } = this.#terms;
+    const { identity, alpn } = this.#terms;
     this.#dialled = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
     this.#phase = 'tcp';
     const tcp = {
@@ -123,13 +127,13 @@ class Attempt {
       socket.once('connect', () => this.#accept(socket, null, Number.POSITIVE_INFINITY, 0));
       return;
     }
-    this.#sessionKey = sessionKey(this.#dialled, identity.servername, alpn, identity.digest);
-    this.#offered = sessions.take(this.#sessionKey);
+    this.#sessionKey = sessionKey(this.#dialled, identity.servername, alpn ?? '', identity.digest);
+    this.#offered = this.#sessions?.take(this.#sessionKey) ?? null;
     const socket = connectTls({
       ...tcp,
       secureContext: identity.secureContext,
       rejectUnauthorized: false, // our verifier decides, before the first byte of HTTP
-      ALPNProtocols: [alpn],
+      ...(alpn === null ? {} : { ALPNProtocols: [alpn] }),
       ...(identity.servername === null ? {} : { servername: identity.servername }),
       ...(this.#offered === null ? {} : { session: this.#offered.session }),
     });
@@ -160,13 +164,13 @@ class Attempt {
       this.#dial();
       return;
     }
-    if (this.#offered !== null) this.#terms.sessions.drop(this.#sessionKey);
+    if (this.#offered !== null) this.#sessions?.drop(this.#sessionKey);
     this.#fail(connectError(error, this.#phase, this.#dialled));
   }
 
   #onSecure(socket: TLSSocket, identity: BackendIdentity): void {
     if (this.#settled) return;
-    const { alpn, sessions } = this.#terms;
+    const { alpn } = this.#terms;
     if (alpn === 'h2' && socket.alpnProtocol !== 'h2') {
       this.#fail(alpnError(socket.alpnProtocol, this.#dialled));
       return;
@@ -177,22 +181,35 @@ class Attempt {
       return;
     }
     // The backend did not take the session, so its certificate is judged anew; the old verdict must not outlive it.
-    sessions.drop(this.#sessionKey);
+    this.#sessions?.drop(this.#sessionKey);
     const verdict = identity.judge(peerChain(socket));
     if (!verdict.ok) {
-      this.#fail(refusedError(verdict, this.#dialled));
+      if (identity.reportOnly) this.#acceptRefused(socket, verdict);
+      else this.#fail(refusedError(verdict, this.#dialled));
       return;
     }
     // Neither an allowlisted nor an unauthenticated certificate is asked for its dates (spec 10.12, 10.14).
     const dated = verdict.by === 'anchor' || verdict.by === 'publicRoots';
     const poolableUntilMs = dated ? verdict.notAfterMs : Number.POSITIVE_INFINITY;
-    this.#accept(socket, tlsFacts(socket, VERDICT_WORDS[verdict.by]), poolableUntilMs, verdict.notAfterMs);
+    const word = identity.reportOnly ? 'would-accept' : VERDICT_WORDS[verdict.by];
+    this.#accept(socket, tlsFacts(socket, word), poolableUntilMs, verdict.notAfterMs);
+  }
+
+  /** REPORT_ONLY: says what enforcing would have done, and does not do it. */
+  #acceptRefused(socket: TLSSocket, verdict: Refused): void {
+    this.#terms.events.onReportOnlyFailure(this.#terms.service, this.#dialled, verdict);
+    this.#accept(socket, tlsFacts(socket, 'would-refuse', verdict), Number.POSITIVE_INFINITY, 0);
+  }
+
+  /** None under REPORT_ONLY: every connection is judged by its own certificate, and nothing is left that enforcing could resume. */
+  get #sessions(): SessionStore | null {
+    return this.#terms.identity?.reportOnly === true ? null : this.#terms.sessions;
   }
 
   #onSession(session: Buffer): void {
     // Node holds sessions back until after secureConnect, so no verdict yet means: refused.
     if (this.#accepted === null) return;
-    this.#terms.sessions.put(this.#sessionKey, { session, notAfterMs: this.#sessionNotAfterMs });
+    this.#sessions?.put(this.#sessionKey, { session, notAfterMs: this.#sessionNotAfterMs });
   }
 
   #accept(socket: Socket, tls: BackendTlsFacts | null, notAfterMs: number, sessionNotAfterMs: number): void {
@@ -221,12 +238,13 @@ class Attempt {
   }
 }
 
-function tlsFacts(socket: TLSSocket, verdict: string): BackendTlsFacts {
+function tlsFacts(socket: TLSSocket, verdict: string, refused: Refused | null = null): BackendTlsFacts {
   return {
     protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher().standardName,
     resumed: socket.isSessionReused(),
     verdict,
+    refused,
   };
 }
 

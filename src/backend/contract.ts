@@ -2,13 +2,20 @@
 import type { Duplex } from 'node:stream';
 import type { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
+import type { Refused } from '../pki/verdict.ts';
+import type { RetireCause } from './events.ts';
 
 export interface BackendTlsFacts {
   readonly protocol: string;
   readonly cipher: string;
   readonly resumed: boolean;
-  /** How the certificate was judged: 'verified', 'allowlisted', 'public', 'unauthenticated', 'resumed' (judged when the session was made). */
+  /**
+   * How the certificate was judged: 'verified', 'allowlisted', 'public', 'unauthenticated', 'resumed' (judged when the session was
+   * made); under REPORT_ONLY 'would-accept' or 'would-refuse', and never 'verified'.
+   */
   readonly verdict: string;
+  /** Why it would be refused; null unless 'would-refuse'. */
+  readonly refused: Refused | null;
 }
 
 export interface BackendConnectionFacts {
@@ -83,6 +90,30 @@ export interface BackendService {
   /** The next endpoint of the round robin that is not in `tried`, or null. */
   pick(tried: readonly Endpoint[]): Endpoint | null;
   send(endpoint: Endpoint, request: BackendRequest, handler: BackendHandler): BackendCall;
-  /** No new exchanges: idle connections close now, busy ones after their exchange. Resolves when none is left. */
-  retire(): Promise<void>;
+  /** Begins to probe its endpoints, if it has a health check. Once it is the current one; again has no effect. */
+  start(): void;
+  /** What is known of each endpoint; empty without a health check. */
+  health(): readonly EndpointHealth[];
+  /** No new exchanges: idle connections close, busy ones after their exchange. Resolves when none is left; again hurries it. */
+  retire(options?: RetireOptions): Promise<void>;
+}
+
+export interface EndpointHealth {
+  /** The endpoint's name. */
+  readonly endpoint: string;
+  /** Endpoints count as healthy until unhealthyThreshold probes in a row have failed. */
+  readonly isHealthy: boolean;
+  /** False until the first probe has ended. */
+  readonly isProbed: boolean;
+  /** Of the last probe; '' when it went well or none has ended. */
+  readonly reason: string;
+}
+
+export interface RetireOptions {
+  /** 'retired' by default. */
+  readonly cause?: RetireCause;
+  /** 0 by default: idle connections close now, otherwise at random moments within it. */
+  readonly spreadMs?: number;
+  /** What took over some of its endpoints: their connections and probes stay. */
+  readonly successor?: BackendService | null;
 }

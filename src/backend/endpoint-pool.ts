@@ -1,16 +1,27 @@
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
+import type { RetireCause } from './events.ts';
 
 /** The connections to one endpoint. */
 export interface EndpointPool {
   /** Connections that are up or on their way. */
   readonly size: number;
+  /** The last attempt to connect failed, and none has succeeded since: others are to be preferred. */
+  readonly isFailing: boolean;
   /** No callback of `handler` runs before this returns. */
   send(request: BackendRequest, handler: BackendHandler): BackendCall;
   /**
-   * Idle connections close now, busy ones after their exchange; what still comes is served on a connection of its own. The
-   * callback given at construction runs each time none is left.
+   * Idle connections close within the spread, busy ones after their exchange (HTTP/2: no new streams); sessions are neither used
+   * nor kept any more. What still comes is served on a connection of its own.
    */
-  retire(): void;
+  retire(order: RetireOrder): void;
+}
+
+export interface RetireOrder {
+  readonly cause: RetireCause;
+  /** Idle connections close at random moments within it, so that backends do not see all of them leave and come at once. */
+  readonly spreadMs: number;
+  /** Runs each time nothing is left. */
+  readonly onEmpty: () => void;
 }
 
 export interface PoolLimits {

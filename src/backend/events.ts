@@ -1,11 +1,18 @@
 import type { ProxyError } from '../base/errors.ts';
+import type { Refused } from '../pki/verdict.ts';
 import type { BackendConnectionFacts } from './contract.ts';
 
 /**
  * Why a connection that had been accepted is gone: idle for too long, closed by the backend, a socket error, an exchange that was
- * aborted, one after which HTTP forbids reuse, a certificate past its notAfter, a service that is no longer configured.
+ * aborted, one after which HTTP forbids reuse, a certificate past its notAfter, or what a reload changed.
  */
-export type CloseReason = 'idle' | 'backend' | 'error' | 'aborted' | 'not-reusable' | 'expired' | 'retired';
+export type CloseReason = 'idle' | 'backend' | 'error' | 'aborted' | 'not-reusable' | 'expired' | RetireCause;
+
+/**
+ * What a reload changed: the client certificate, the trust (anchors, roots, allowlist, enforcement), the other TLS settings (SNI,
+ * names, versions), or 'retired': the service or the endpoint is gone or changed otherwise, or the process ends.
+ */
+export type RetireCause = 'client-certificate' | 'trust' | 'tls-settings' | 'retired';
 
 /** What backends report beside the exchanges; telemetry implements it. Called synchronously; must not throw. */
 export interface BackendEvents {
@@ -14,6 +21,10 @@ export interface BackendEvents {
   /** No connection: `error.code` tells why; `error.cause` is the `Refused` verdict where a certificate was the reason. */
   onConnectFailure(service: string, endpoint: string, error: ProxyError, durationMs: number): void;
   onClose(service: string, endpoint: string, reason: CloseReason): void;
+  /** Under REPORT_ONLY: a certificate that enforcing would have refused. The connection is used. */
+  onReportOnlyFailure(service: string, endpoint: string, verdict: Refused): void;
+  /** `isHealthy` null: not probed any more. `reason`: of the last failed probe; '' at the beginning and where it is well. */
+  onHealth(service: string, endpoint: string, isHealthy: boolean | null, reason: string): void;
 }
 
 /** For callers that do not care. */
@@ -21,4 +32,6 @@ export const noBackendEvents: BackendEvents = {
   onConnect: () => {},
   onConnectFailure: () => {},
   onClose: () => {},
+  onReportOnlyFailure: () => {},
+  onHealth: () => {},
 };

@@ -1,33 +1,41 @@
 // hot path
+import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
 import { type AcceptedConnection, type ConnectTerms, connect } from './connect.ts';
+import { ConnectGate } from './connect-gate.ts';
 import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
-import type { EndpointPool, PoolLimits } from './endpoint-pool.ts';
+import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { Http1Exchange, type Http1Pool as Http1PoolOfExchange } from './http1-exchange.ts';
 import { http1Error } from './translate-error.ts';
 
 /**
  * The HTTP/1.1 connections to one endpoint: one exchange each, the one used last is used next. An exchange that finds none
- * free waits; a connection is opened for each that waits, up to the limit, and whichever connection is free first takes the first
- * that waits. A failed attempt fails exactly one of them.
+ * free waits; a connection is opened for each that waits, up to the limit and as the gate allows, and whichever connection is free
+ * first takes the first that waits. A failed attempt fails one of them, or, when nothing else is open or on its way, all.
  */
 export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   readonly #terms: ConnectTerms;
   readonly #endpoint: Endpoint;
   readonly #limits: PoolLimits;
-  readonly #onEmpty: () => void;
+  readonly #gate: ConnectGate;
   readonly #idle: Http1Connection[] = [];
   readonly #waiting = new Set<Http1Exchange>();
   #open = 0;
   #connecting = 0;
-  #retired = false;
+  /** Until the gate allows the next attempt. */
+  #nextAttempt: Deadline | null = null;
+  #retired: RetireOrder | null = null;
 
-  constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits, onEmpty: () => void) {
+  constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits) {
     this.#terms = terms;
     this.#endpoint = endpoint;
     this.#limits = limits;
-    this.#onEmpty = onEmpty;
+    this.#gate = new ConnectGate(terms.clock);
+  }
+
+  get isFailing(): boolean {
+    return this.#gate.isFailing;
   }
 
   get size(): number {
@@ -50,10 +58,22 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
     return exchange;
   }
 
-  retire(): void {
-    this.#retired = true;
-    for (const connection of this.#idle.splice(0)) connection.close('retired');
+  retire(order: RetireOrder): void {
+    this.#retired = order;
+    this.#terms.sessions = null;
+    for (const connection of this.#idle) {
+      // Until its moment it may still serve what was routed before.
+      startDeadline(Math.random() * order.spreadMs, () => this.#closeIdle(connection, order));
+    }
+    if (order.spreadMs === 0) for (const connection of this.#idle.splice(0)) connection.close(order.cause);
     this.#settle();
+  }
+
+  #closeIdle(connection: Http1Connection, { cause }: RetireOrder): void {
+    const at = this.#idle.indexOf(connection);
+    if (at === -1) return;
+    this.#idle.splice(at, 1);
+    connection.close(cause);
   }
 
   reassign(exchange: Http1Exchange, error: Error): void {
@@ -82,8 +102,8 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
       next.start(connection);
       return;
     }
-    if (this.#retired) {
-      connection.close('retired');
+    if (this.#retired !== null) {
+      connection.close(this.#retired.cause);
       return;
     }
     if (connection.unused) connection.park();
@@ -128,6 +148,11 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   #openForWaiting(): void {
     while (this.#connecting < this.#waiting.size && this.#mayOpen()) {
+      const waitMs = this.#gate.waitMs(this.#connecting);
+      if (waitMs > 0) {
+        if (waitMs !== Number.POSITIVE_INFINITY) this.#openLater(waitMs);
+        return;
+      }
       this.#connecting++;
       connect(this.#terms, this.#endpoint, (error, accepted) => {
         this.#connecting--;
@@ -137,21 +162,34 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
     }
   }
 
+  #openLater(waitMs: number): void {
+    if (this.#nextAttempt !== null) return;
+    this.#nextAttempt = startDeadline(waitMs, () => {
+      this.#nextAttempt = null;
+      this.#openForWaiting();
+    });
+  }
+
   #onConnected(accepted: AcceptedConnection): void {
+    this.#gate.succeeded();
     const connection = new Http1Connection(accepted);
     this.#open++;
     accepted.socket.once('close', () => this.#onClose(connection));
     this.release(connection);
+    this.#openForWaiting();
   }
 
   #onConnectFailed(error: ProxyError): void {
-    this.#takeWaiting()?.failWaiting(error);
+    this.#gate.failed();
+    const sharing = this.#open === 0 && this.#connecting === 0 ? this.#waiting.size : 1;
+    for (let i = 0; i < sharing; i++) this.#takeWaiting()?.failWaiting(error);
     this.#openForWaiting();
     this.#settle();
   }
 
   #onClose(connection: Http1Connection): void {
     this.#open--;
+    if (refusedLate(connection)) this.#gate.failed();
     const at = this.#idle.indexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     this.#terms.events.onClose(this.#terms.service, connection.accepted.fresh.endpoint, connection.reasonOfClose());
@@ -160,8 +198,14 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   }
 
   #settle(): void {
-    if (this.#retired && this.size === 0 && this.#waiting.size === 0) this.#onEmpty();
+    if (this.#retired !== null && this.size === 0 && this.#waiting.size === 0) this.#retired.onEmpty();
   }
+}
+
+/** TLS 1.3: the backend's refusal of our certificate comes after the handshake; it is a failed attempt as well. */
+function refusedLate({ exchanges, accepted }: Http1Connection): boolean {
+  const code = (accepted.failure as NodeJS.ErrnoException | null)?.code;
+  return exchanges <= 1 && code?.startsWith('ERR_SSL_') === true && code.includes('_ALERT_');
 }
 
 function failQueueFull(exchange: Http1Exchange, endpoint: string): void {

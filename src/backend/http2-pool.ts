@@ -1,8 +1,10 @@
 // hot path
+import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
 import { type AcceptedConnection, type ConnectTerms, connect } from './connect.ts';
+import { ConnectGate } from './connect-gate.ts';
 import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
-import type { EndpointPool, PoolLimits } from './endpoint-pool.ts';
+import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
 import { Http2Exchange, type Http2PoolOfExchange } from './http2-exchange.ts';
 import { Http2Session } from './http2-session.ts';
 
@@ -14,17 +16,23 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
   readonly #terms: ConnectTerms;
   readonly #endpoint: Endpoint;
   readonly #limits: PoolLimits;
-  readonly #onEmpty: () => void;
+  readonly #gate: ConnectGate;
   readonly #sessions: Http2Session[] = [];
   readonly #waiting = new Set<Http2Exchange>();
   #connecting = 0;
-  #retired = false;
+  /** Until the gate allows the next attempt. */
+  #nextAttempt: Deadline | null = null;
+  #retired: RetireOrder | null = null;
 
-  constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits, onEmpty: () => void) {
+  constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits) {
     this.#terms = terms;
     this.#endpoint = endpoint;
     this.#limits = limits;
-    this.#onEmpty = onEmpty;
+    this.#gate = new ConnectGate(terms.clock);
+  }
+
+  get isFailing(): boolean {
+    return this.#gate.isFailing;
   }
 
   get size(): number {
@@ -41,16 +49,22 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
     this.#assign(exchange);
   }
 
-  retire(): void {
-    this.#retired = true;
-    for (const session of this.#sessions) session.close('retired');
+  retire(order: RetireOrder): void {
+    this.#retired = order;
+    this.#terms.sessions = null;
+    for (const session of this.#sessions) {
+      // Busy ones send GOAWAY now: their last stream closes them. Idle ones take no new stream either, and leave at their moment.
+      session.draining = true;
+      if (session.active > 0 || order.spreadMs === 0) session.close(order.cause);
+      else startDeadline(Math.random() * order.spreadMs, () => session.close(order.cause));
+    }
     this.#settle();
   }
 
   release(session: Http2Session): void {
     session.active--;
     if (this.#waiting.size > 0) this.#serveWaiting(session);
-    if (this.#retired && session.active === 0) session.close('retired');
+    if (this.#retired !== null && session.active === 0) session.close(this.#retired.cause);
   }
 
   withdraw(exchange: Http2Exchange): void {
@@ -96,6 +110,11 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
 
   #openForWaiting(): void {
     while (this.#waiting.size > this.#connecting * STREAMS_PER_ATTEMPT && this.#mayOpen()) {
+      const waitMs = this.#gate.waitMs(this.#connecting);
+      if (waitMs > 0) {
+        if (waitMs !== Number.POSITIVE_INFINITY) this.#openLater(waitMs);
+        return;
+      }
       this.#connecting++;
       connect(this.#terms, this.#endpoint, (error, accepted) => {
         this.#connecting--;
@@ -105,12 +124,22 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
     }
   }
 
+  #openLater(waitMs: number): void {
+    if (this.#nextAttempt !== null) return;
+    this.#nextAttempt = startDeadline(waitMs, () => {
+      this.#nextAttempt = null;
+      this.#openForWaiting();
+    });
+  }
+
   #onConnected(accepted: AcceptedConnection): void {
+    this.#gate.succeeded();
     const session = new Http2Session(accepted);
     this.#sessions.push(session);
     accepted.socket.once('close', () => this.#onClose(session));
     this.#serveWaiting(session);
-    if (this.#retired && session.active === 0) session.close('retired');
+    this.#openForWaiting();
+    if (this.#retired !== null && session.active === 0) session.close(this.#retired.cause);
   }
 
   #serveWaiting(session: Http2Session): void {
@@ -122,6 +151,7 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
   }
 
   #onConnectFailed(error: ProxyError): void {
+    this.#gate.failed();
     if (this.#connecting === 0) {
       const failed = [...this.#waiting];
       this.#waiting.clear();
@@ -132,14 +162,21 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
 
   #onClose(session: Http2Session): void {
     this.#sessions.splice(this.#sessions.indexOf(session), 1);
+    if (refusedLate(session)) this.#gate.failed();
     this.#terms.events.onClose(this.#terms.service, session.accepted.fresh.endpoint, session.reasonOfClose());
     this.#openForWaiting();
     this.#settle();
   }
 
   #settle(): void {
-    if (this.#retired && this.size === 0 && this.#waiting.size === 0) this.#onEmpty();
+    if (this.#retired !== null && this.size === 0 && this.#waiting.size === 0) this.#retired.onEmpty();
   }
+}
+
+/** TLS 1.3: the backend's refusal of our certificate comes after the handshake; it is a failed attempt as well. */
+function refusedLate({ answered, accepted }: Http2Session): boolean {
+  const code = (accepted.failure as NodeJS.ErrnoException | null)?.code;
+  return !answered && code?.startsWith('ERR_SSL_') === true && code.includes('_ALERT_');
 }
 
 function failQueueFull(exchange: Http2Exchange, endpoint: string): void {

@@ -26,6 +26,7 @@ export function createBackendIdentity(tls: LinkedBackendTls, clock: Clock): Back
     digest: tls.digest,
     servername: tls.sni,
     secureContext,
+    reportOnly: authentication?.enforcement === 'REPORT_ONLY',
     judge: (chain) =>
       store === null
         ? verifyUnauthenticated({ chain, names })

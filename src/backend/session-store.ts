@@ -53,6 +53,12 @@ export class SessionStore {
     this.#entries.delete(key);
   }
 
+  /** Nothing trusts or shows this identity any more: its sessions must not outlive it. */
+  dropIdentity(identityDigest: string): void {
+    const ending = `|${identityDigest}`;
+    for (const key of this.#entries.keys()) if (key.endsWith(ending)) this.#entries.delete(key);
+  }
+
   /** A verdict from the other side of a clock that stepped back says nothing about now (security rule 16). */
   #wallMs(): number {
     const nowMs = this.#clock.wallMs();

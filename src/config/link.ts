@@ -2,6 +2,7 @@ import { isAbsolute, join } from 'node:path';
 import { digestOf } from '../base/digest.ts';
 import { normalAddress, singlePort } from './address.ts';
 import { authenticationOf, endpointsOf, isTls } from './backend-identity.ts';
+import { linkHealthCheck } from './link-health-check.ts';
 import type {
   LinkedAuthentication,
   LinkedBackendService,
@@ -114,6 +115,7 @@ function linkService(service: Resource, spec: Spec<'backendServices'>, material:
     endpoints,
     maxConnectionsPerEndpoint: MAX_CONNECTIONS,
     maxPendingPerEndpoint: MAX_PENDING,
+    healthCheck: linkHealthCheck(material.graph.resolve('healthChecks', spec.healthChecks[0])),
   };
   return { ...contents, tls, digest: digestOf({ ...contents, tls: tls?.digest }) };
 }
@@ -140,6 +142,7 @@ function linkTls(
           trustConfig: trustResource === null ? null : must(trustConfigs.get(trustResource)),
           publicRoots,
           clientCertificate: clientResource === null ? null : must(certificates.get(clientResource)),
+          enforcement: config?.enforcement ?? 'ENFORCE',
         };
   const contents = {
     sni,
@@ -154,6 +157,7 @@ function linkTls(
       trust: authentication.trustConfig?.digest,
       publicRoots,
       clientCertificate: authentication.clientCertificate?.digest,
+      enforcement: authentication.enforcement,
     },
   });
   return { ...contents, authentication, digest };

@@ -98,6 +98,33 @@ export interface LinkedBackendService {
   /** Defaults of circuitBreakers (spec 3.5: 1024 each), counted per endpoint. */
   readonly maxConnectionsPerEndpoint: number;
   readonly maxPendingPerEndpoint: number;
+  /** null: every endpoint counts as healthy. */
+  readonly healthCheck: LinkedHealthCheck | null;
+}
+
+export type HealthCheckType = 'TCP' | 'SSL' | 'HTTP' | 'HTTPS' | 'HTTP2' | 'GRPC' | 'GRPC_WITH_TLS';
+
+/** Spec 3.7. */
+export interface LinkedHealthCheck {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly type: HealthCheckType;
+  readonly checkIntervalSec: number;
+  readonly timeoutSec: number;
+  readonly healthyThreshold: number;
+  readonly unhealthyThreshold: number;
+  /** null: the port that serves. */
+  readonly port: number | null;
+  /** TLS probes use the identity of the traffic where they go to the serving port; false: never, any certificate will do. */
+  readonly tlsAuthentication: boolean;
+  /** HTTP types: Host; '' is the endpoint's address. */
+  readonly host: string;
+  readonly requestPath: string;
+  /** TCP and SSL: sent once connected; '' sends nothing. */
+  readonly request: string;
+  /** TCP and SSL: how the answer must begin; HTTP types: what its first 1,024 bytes must hold; '' expects nothing. */
+  readonly response: string;
+  readonly grpcServiceName: string;
 }
 
 export interface LinkedEndpoint {
@@ -126,6 +153,8 @@ export interface LinkedAuthentication {
   /** True only when usable: wellKnownRoots PUBLIC_ROOTS, or an endpoint by name and no config, and a name to verify. */
   readonly publicRoots: boolean;
   readonly clientCertificate: LinkedCertificate | null;
+  /** REPORT_ONLY: what would be refused is reported and used all the same. Part of the identity digest. */
+  readonly enforcement: 'ENFORCE' | 'REPORT_ONLY';
 }
 
 export interface LinkedTrustConfig {

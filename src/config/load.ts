@@ -13,6 +13,7 @@ import { ResourceGraph, type Section, shownField } from './resource.ts';
 import { checkBackendAuthenticationConfigs } from './rules/backend-authentication-configs.ts';
 import { checkBackendServices } from './rules/backend-services.ts';
 import type { RuleContext } from './rules/context.ts';
+import { checkHealthChecks } from './rules/health-checks.ts';
 import { checkListeners } from './rules/listeners.ts';
 import { checkNetworkEndpointGroups } from './rules/network-endpoint-groups.ts';
 import { checkSettings } from './rules/settings.ts';
@@ -74,6 +75,7 @@ export async function loadConfiguration({ path, env, nowMs }: LoadRequest): Prom
   checkTargetHttpsProxies(context);
   checkUrlMaps(context);
   checkNetworkEndpointGroups(context);
+  checkHealthChecks(context);
   checkBackendAuthenticationConfigs(context);
   checkBackendServices(context);
 

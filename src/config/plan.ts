@@ -3,6 +3,7 @@ import type {
   LinkedBackendTls,
   LinkedCertificate,
   LinkedConfiguration,
+  LinkedHealthCheck,
   LinkedHttpsProxy,
   LinkedUrlMap,
 } from './linked.ts';
@@ -60,6 +61,7 @@ function serviceLines(service: LinkedBackendService): readonly string[] {
     `service ${service.name}: ${service.protocol}, timeout ${service.timeoutSec} s, ${limits}`,
     `  endpoints ${endpoints.join(', ') || 'none'}`,
     ...(service.tls === null ? [] : tlsLines(service.tls)),
+    ...(service.healthCheck === null ? [] : [healthLine(service.healthCheck)]),
   ];
 }
 
@@ -77,9 +79,17 @@ function tlsLines(tls: LinkedBackendTls): readonly string[] {
         ]),
     ...(publicRoots ? ['public roots'] : []),
   ];
-  lines.push(`  authentication ${authentication.name || '(by name)'}: ${trust.join(' and ')}`);
+  const mode = authentication.enforcement === 'REPORT_ONLY' ? ', report only' : '';
+  lines.push(`  authentication ${authentication.name || '(by name)'}: ${trust.join(' and ')}${mode}`);
   if (clientCertificate !== null) lines.push(`  client certificate ${certificateText(clientCertificate)}`);
   return lines;
+}
+
+function healthLine(check: LinkedHealthCheck): string {
+  const port = check.port === null ? 'serving port' : `port ${check.port}`;
+  const timing = `every ${check.checkIntervalSec} s within ${check.timeoutSec} s`;
+  const identity = check.tlsAuthentication ? '' : ', without TLS authentication';
+  return `  health check ${check.name}: ${check.type} on ${port}, ${timing}, ${check.healthyThreshold} up, ${check.unhealthyThreshold} down${identity}`;
 }
 
 function settingsLines({ settings }: LinkedConfiguration): readonly string[] {

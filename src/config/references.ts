@@ -123,9 +123,11 @@ const REFERENCES: { readonly [K in Kind]: readonly { readonly field: readonly st
   ],
   backendServices: [
     { field: ['backends', '*', 'group'], to: 'networkEndpointGroups' },
+    { field: ['healthChecks', '*'], to: 'healthChecks' },
     { field: ['tlsSettings', 'authenticationConfig'], to: 'backendAuthenticationConfigs' },
   ],
   networkEndpointGroups: [],
+  healthChecks: [],
   backendAuthenticationConfigs: [
     { field: ['trustConfig'], to: 'trustConfigs' },
     { field: ['clientCertificate'], to: 'certificates' },

@@ -14,8 +14,9 @@ export function proxyStatusOf(error: ProxyError | null): string | null {
 /** TLS of the connection that carried the exchange; without one, the verdict of the attempt that failed last. */
 export function backendTlsRecord(facts: BackendTlsFacts | null, error: ProxyError | null): BackendTlsRecord | null {
   if (facts !== null) {
-    const { protocol, cipher, resumed, verdict } = facts;
-    return { protocol, cipher, resumed, verdict, rule: null, depth: -1, reason: null };
+    const { protocol, cipher, resumed, verdict, refused: wouldRefuse } = facts;
+    const { rule = null, depth = -1, reason = null } = wouldRefuse ?? {};
+    return { protocol, cipher, resumed, verdict, rule, depth, reason };
   }
   const refused = error === null ? null : refusalIn(error.cause);
   if (refused === null) return null;

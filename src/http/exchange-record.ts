@@ -8,9 +8,12 @@ export interface BackendTlsRecord {
   readonly protocol: string;
   readonly cipher: string;
   readonly resumed: boolean;
-  /** 'verified', 'allowlisted', 'public', 'unauthenticated', 'resumed'; 'refused' when the certificate was not trusted. */
+  /**
+   * 'verified', 'allowlisted', 'public', 'unauthenticated', 'resumed'; 'refused' when the certificate was not trusted; under
+   * REPORT_ONLY 'would-accept' or 'would-refuse'.
+   */
   readonly verdict: string;
-  /** The verdict's rule, depth (0 = leaf) and sentence; null, -1 and null unless refused. */
+  /** The verdict's rule, depth (0 = leaf) and sentence; null, -1 and null unless refused, or where it would be. */
   readonly rule: string | null;
   readonly depth: number;
   readonly reason: string | null;

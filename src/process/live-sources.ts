@@ -23,6 +23,7 @@ export function liveSources(
         service: service.name,
         protocol: service.protocol,
         endpoints: service.endpoints.map((endpoint) => endpoint.name),
+        health: service.health(),
       })),
     handshakes: () => recentFailures.newestFirst(),
   };

@@ -2,8 +2,9 @@ import { AdminServer } from '../admin/admin-server.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostic.ts';
 import type { Loaded, NotLoaded } from '../config/load.ts';
+import { retireReplaced } from '../snapshot/retire-replaced.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import { activate, provision, retireReplaced } from '../snapshot/snapshot.ts';
+import { activate, provision } from '../snapshot/snapshot.ts';
 import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
 import { watchClock } from './clock-watch.ts';
 import { ListenerSet } from './listener-set.ts';
@@ -142,7 +143,7 @@ export class ProxyProcess {
     activate(next, parts);
     this.#snapshot = next;
     this.#listeners.swap(next);
-    void retireReplaced(previous, next);
+    void retireReplaced(previous, next, parts.backendSessions);
     this.#watch?.expect(await withNewFiles(baseline, this.#watchedFiles()));
     for (const warning of loaded.warnings)
       telemetry.log.warn('configuration warning', { warning: formatDiagnostic(warning) });
@@ -215,7 +216,10 @@ export class ProxyProcess {
     this.#phase = 'ended';
     this.#drainDeadline?.cancel();
     this.#stopClockWatch();
-    await Promise.race([retireReplaced(this.#snapshot, null), afterMs(RETIRE_TIMEOUT_MS)]);
+    await Promise.race([
+      retireReplaced(this.#snapshot, null, this.#deps.parts.backendSessions),
+      afterMs(RETIRE_TIMEOUT_MS),
+    ]);
     await this.#admin.close();
     this.#deps.telemetry.log.info('stopped', { code });
     await this.#deps.telemetry.close();

@@ -4,6 +4,7 @@ import type { SallyportSettings } from '../config/linked.ts';
 import type { FrontendEvents } from '../frontend/contract.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
+import { BackendTelemetry } from '../telemetry/backend-telemetry.ts';
 import { ExchangeTelemetry } from '../telemetry/exchange-telemetry.ts';
 import { FrontendTelemetry } from '../telemetry/frontend-telemetry.ts';
 import { HandshakeLog } from '../telemetry/handshake-log.ts';
@@ -55,7 +56,7 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
       handshakes: metrics.handshakes,
       requests: metrics.requests,
     }),
-    backendEvents: metrics.backends,
+    backendEvents: new BackendTelemetry(metrics.backends, log),
     reopenAccessLog: () => accessWriter.reopen(),
     async close() {
       handshakeLog.close();

@@ -17,7 +17,7 @@ export function provisionServices(
       continue;
     }
     const { clock, backendEvents: events, backendSessions: sessions } = parts;
-    const service = createBackendService(linked, { clock, events, sessions });
+    const service = createBackendService(linked, { clock, events, sessions }, before?.service ?? null);
     services.set(linked.name, { digest: linked.digest, service });
   }
   return services;

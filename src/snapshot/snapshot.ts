@@ -61,15 +61,7 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
     const listener = next.listeners.get(listenerKey(linked.address, linked.port));
     listener?.routes.route(linked.proxy.urlMap, next.services, parts);
   }
-}
-
-/** Retires what `current` did not take over: idle backend connections close now, busy ones after their exchange. */
-export async function retireReplaced(previous: Snapshot, current: Snapshot | null): Promise<void> {
-  const gone: Promise<void>[] = [];
-  for (const [name, { service }] of previous.services) {
-    if (current?.services.get(name)?.service !== service) gone.push(service.retire());
-  }
-  await Promise.all(gone);
+  for (const { service } of next.services.values()) service.start();
 }
 
 export function listenerKey(address: string, port: number): string {

@@ -9,6 +9,8 @@ export class BackendMetrics {
   readonly #connections: Family;
   readonly #retired: Family;
   readonly #trailersDropped: Family;
+  readonly #reportOnlyFailures: Family;
+  readonly #healthy: Family;
 
   constructor(registry: Registry) {
     this.#handshakes = new Family('counter', registry, {
@@ -28,13 +30,23 @@ export class BackendMetrics {
     });
     this.#retired = new Family('counter', registry, {
       name: 'sallyport_backend_connections_retired_total',
-      help: 'Connections to backends that ended, by cause; expired and retired are this proxy turning them over.',
+      help: 'Connections to backends that ended, by cause; expired, retired, client-certificate, trust and tls-settings are this proxy turning them over.',
       labels: ['service', 'cause'],
     });
     this.#trailersDropped = new Family('counter', registry, {
       name: 'sallyport_backend_request_trailers_dropped_total',
       help: 'Requests whose trailers could not be passed on because the backend speaks HTTP/1.1.',
       labels: ['service'],
+    });
+    this.#reportOnlyFailures = new Family('counter', registry, {
+      name: 'sallyport_backend_verify_report_only_failures_total',
+      help: 'Backend certificates that would be refused and were used, because enforcement is REPORT_ONLY; by statusDetails word.',
+      labels: ['service', 'reason'],
+    });
+    this.#healthy = new Family('gauge', registry, {
+      name: 'sallyport_backend_endpoint_healthy',
+      help: 'Whether an endpoint with a health check gets requests: 1 or 0.',
+      labels: ['service', 'endpoint'],
     });
   }
 
@@ -54,6 +66,16 @@ export class BackendMetrics {
   onClose(service: string, _endpoint: string, reason: string): void {
     this.#connections.series(service, 'open').value--;
     this.#retired.series(service, reason).value++;
+  }
+
+  onReportOnlyFailure(service: string, _endpoint: string, verdict: { readonly statusDetails: string }): void {
+    this.#reportOnlyFailures.series(service, verdict.statusDetails).value++;
+  }
+
+  /** null: it is not probed any more. */
+  onHealth(service: string, endpoint: string, isHealthy: boolean | null): void {
+    if (isHealthy === null) this.#healthy.remove(service, endpoint);
+    else this.#healthy.series(service, endpoint).value = isHealthy ? 1 : 0;
   }
 
   onTrailersDropped(service: string): void {

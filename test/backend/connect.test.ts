@@ -88,7 +88,13 @@ describe('verification of the backend certificate', () => {
     expect(outcome.connection).toEqual({
       endpoint: `127.0.0.1:${backend.port}`,
       reused: false,
-      tls: { protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', resumed: false, verdict: 'verified' },
+      tls: {
+        protocol: 'TLSv1.3',
+        cipher: 'TLS_AES_256_GCM_SHA384',
+        resumed: false,
+        verdict: 'verified',
+        refused: null,
+      },
     });
     expect(backend.seen.servernames).toEqual(['backend.example']);
     expect(events.connects).toHaveLength(1);

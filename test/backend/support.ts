@@ -20,9 +20,11 @@ import type {
   LinkedBackendService,
   LinkedBackendTls,
   LinkedCertificate,
+  LinkedHealthCheck,
 } from '#src/config/linked.ts';
 import type { HeaderList } from '#src/http/exchange.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
+import type { Refused } from '#src/pki/verdict.ts';
 
 /** Listens on a loopback port of the system's choice. */
 export async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
@@ -168,6 +170,9 @@ export class EventLog implements BackendEvents {
   readonly connects: BackendConnectionFacts[] = [];
   readonly failures: ProxyError[] = [];
   readonly closes: string[] = [];
+  readonly reports: Refused[] = [];
+  /** 'up', 'down: REASON' or 'gone', by endpoint. */
+  readonly health: string[] = [];
 
   onConnect(_service: string, facts: BackendConnectionFacts): void {
     this.connects.push(facts);
@@ -179,6 +184,15 @@ export class EventLog implements BackendEvents {
 
   onClose(_service: string, _endpoint: string, reason: string): void {
     this.closes.push(reason);
+  }
+
+  onReportOnlyFailure(_service: string, _endpoint: string, verdict: Refused): void {
+    this.reports.push(verdict);
+  }
+
+  onHealth(_service: string, endpoint: string, isHealthy: boolean | null, reason: string): void {
+    const state = isHealthy === null ? 'gone' : isHealthy ? 'up' : `down: ${reason}`;
+    this.health.push(`${endpoint} ${state}`);
   }
 }
 
@@ -193,6 +207,8 @@ export interface ServiceOptions {
   readonly clock?: Clock;
   readonly sessions?: SessionStore;
   readonly connectTimeoutMs?: number;
+  readonly healthCheck?: LinkedHealthCheck | null;
+  readonly previous?: BackendService;
 }
 
 /** A service as src/config would link it. */
@@ -207,6 +223,7 @@ export function makeService(options: ServiceOptions): BackendService {
     tls: options.tls ?? null,
     maxConnectionsPerEndpoint: options.maxConnections ?? 16,
     maxPendingPerEndpoint: options.maxPending ?? 16,
+    healthCheck: options.healthCheck ?? null,
   };
   const dependencies: BackendDependencies = {
     clock,
@@ -214,7 +231,7 @@ export function makeService(options: ServiceOptions): BackendService {
     sessions: options.sessions ?? new SessionStore(clock),
     connectTimeoutMs: options.connectTimeoutMs ?? 5000,
   };
-  return createBackendService(linked, dependencies);
+  return createBackendService(linked, dependencies, options.previous ?? null);
 }
 
 export interface TlsOptions {
@@ -226,6 +243,7 @@ export interface TlsOptions {
   readonly allowlist?: readonly Issued[];
   readonly client?: readonly Issued[];
   readonly unauthenticated?: boolean;
+  readonly reportOnly?: boolean;
 }
 
 /** Anchors and names default to none. `client`: leaf, then its chain. */
@@ -238,6 +256,7 @@ export function makeTls(options: TlsOptions): LinkedBackendTls {
     intermediates: ders(options.intermediates),
     allowlist: ders(options.allowlist),
   };
+  const enforcement = options.reportOnly === true ? 'REPORT_ONLY' : 'ENFORCE';
   const authentication: LinkedAuthentication | null = options.unauthenticated
     ? null
     : {
@@ -245,9 +264,10 @@ export function makeTls(options: TlsOptions): LinkedBackendTls {
         trustConfig: { name: 'trust', digest: digestOf(trust), ...trust },
         publicRoots: false,
         clientCertificate: options.client === undefined ? null : clientCertificate(options.client),
+        enforcement,
       };
   const contents = { sni, dnsNames, uris: options.uris ?? [], minTlsVersion: 'TLSv1.2' as const };
-  const digest = digestOf({ ...contents, trust, client: options.client?.map(({ der }) => der) });
+  const digest = digestOf({ ...contents, enforcement, trust, client: options.client?.map(({ der }) => der) });
   return { ...contents, authentication, digest };
 }
 

@@ -245,6 +245,12 @@ export class MemoryService implements BackendService {
     return call;
   }
 
+  start(): void {}
+
+  health(): readonly never[] {
+    return [];
+  }
+
   async retire(): Promise<void> {}
 }
 

@@ -56,6 +56,7 @@ export async function startProxy(
       tls: null,
       maxConnectionsPerEndpoint: 100,
       maxPendingPerEndpoint: 100,
+      healthCheck: null,
       ...overrides,
     },
     { clock: systemClock, events: noBackendEvents, sessions: new SessionStore(systemClock) },

@@ -54,7 +54,7 @@ async function trusting(anchor: 'root' | 'stranger'): Promise<Partial<LinkedBack
     sni: 'backend.example',
     dnsNames: [],
     uris: [],
-    authentication: { name: 'auth', trustConfig, publicRoots: false, clientCertificate: null },
+    authentication: { name: 'auth', trustConfig, publicRoots: false, clientCertificate: null, enforcement: 'ENFORCE' },
     minTlsVersion: 'TLSv1.2',
   };
   return { protocol: 'HTTP2', tls };

@@ -3,6 +3,13 @@ import { forEachSpec, type RuleContext } from './context.ts';
 /** An authentication config always authenticates (security rule 1): it must have something that a certificate can be checked against. */
 export function checkBackendAuthenticationConfigs({ graph, findings, trustConfigs }: RuleContext): void {
   forEachSpec(graph, 'backendAuthenticationConfigs', (config, spec) => {
+    if (spec.enforcement === 'REPORT_ONLY') {
+      findings.warning(
+        config,
+        ['enforcement'],
+        'Backends are not authenticated: under REPORT_ONLY, what fails verification is logged, counted and used all the same; set enforcement: ENFORCE once sallyport_backend_verify_report_only_failures_total stays at 0',
+      );
+    }
     if (spec.wellKnownRoots === 'PUBLIC_ROOTS') return;
     if (spec.trustConfig === undefined) {
       findings.error(

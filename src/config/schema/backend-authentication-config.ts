@@ -9,4 +9,8 @@ export const backendAuthenticationConfigSchema = resource('backendAuthentication
   trustConfig: reference('trustConfigs').optional(),
   wellKnownRoots: z.enum(['NONE', 'PUBLIC_ROOTS', 'WELL_KNOWN_ROOTS_UNSPECIFIED']).default('NONE'),
   clientCertificate: reference('certificates').optional(),
+  enforcement: z.enum(['ENFORCE', 'REPORT_ONLY']).default('ENFORCE').meta({
+    description:
+      "Sallyport's own. REPORT_ONLY: backends that would be refused are logged, counted and used all the same.",
+  }),
 });

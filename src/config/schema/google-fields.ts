@@ -30,6 +30,8 @@ export const PLACEMENT_FIELDS = {
   networkEndpointGroups: ['network', 'subnetwork', 'zone', 'region'],
   trustConfigs: ['location'],
   backendAuthenticationConfigs: ['location'],
+  // logConfig: changes of health are always logged.
+  healthChecks: ['region', 'logConfig'],
   certificates: ['location'],
 } as const;
 
@@ -60,6 +62,7 @@ export const OUTPUT_ONLY_FIELDS_OF_KIND = {
   networkEndpointGroups: ['size'],
   trustConfigs: [],
   backendAuthenticationConfigs: [],
+  healthChecks: [],
   certificates: ['sanDnsnames', 'expireTime', 'pemCertificateOutput'],
 } as const;
 
@@ -74,7 +77,6 @@ export const LATER_KINDS: readonly string[] = [
   'serverTlsPolicies',
   'clientTlsPolicies',
   'authorizationPolicies',
-  'healthChecks',
   'httpHealthChecks',
   'httpsHealthChecks',
   'instanceGroups',
@@ -130,7 +132,6 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     customErrorResponsePolicy: '',
   },
   backendServices: {
-    healthChecks: 'every endpoint counts as healthy until then',
     customRequestHeaders: '',
     customResponseHeaders: '',
     consistentHash: '',
@@ -185,7 +186,12 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     clientDestinationPort: '',
   },
   trustConfigs: { revocation: 'certificates are not checked against CRLs yet', spiffeTrustStores: '' },
-  backendAuthenticationConfigs: { enforcement: 'every config enforces' },
+  backendAuthenticationConfigs: {},
+  healthChecks: {
+    udpHealthCheck: '',
+    sourceRegions: '',
+    grpcTlsHealthCheck: 'write type: GRPC_WITH_TLS and grpcHealthCheck',
+  },
   certificates: { managed: 'write selfManaged', managedIdentity: 'write selfManaged', pkcs12File: 'convert it to PEM' },
   'certificates.selfManaged': { pkcs12: '', pkcs12File: 'convert it to PEM', passphraseFile: '' },
   sallyport: {

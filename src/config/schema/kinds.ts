@@ -3,6 +3,7 @@ import { backendAuthenticationConfigSchema } from './backend-authentication-conf
 import { backendServiceSchema } from './backend-service.ts';
 import { certificateSchema } from './certificate.ts';
 import { forwardingRuleSchema } from './forwarding-rule.ts';
+import { healthCheckSchema } from './health-check.ts';
 import { networkEndpointGroupSchema } from './network-endpoint-group.ts';
 import { sallyportSchema } from './sallyport.ts';
 import { sslCertificateSchema } from './ssl-certificate.ts';
@@ -20,6 +21,7 @@ export const SCHEMAS = {
   urlMaps: urlMapSchema,
   backendServices: backendServiceSchema,
   networkEndpointGroups: networkEndpointGroupSchema,
+  healthChecks: healthCheckSchema,
   backendAuthenticationConfigs: backendAuthenticationConfigSchema,
   trustConfigs: trustConfigSchema,
   certificates: certificateSchema,

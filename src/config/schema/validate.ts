@@ -293,6 +293,7 @@ const SINGULARS: Readonly<Record<string, string>> = {
   backendServices: 'the backend service',
   networkEndpointGroups: 'the network endpoint group',
   backendAuthenticationConfigs: 'the backend authentication config',
+  healthChecks: 'the health check',
   trustConfigs: 'the trust config',
   certificates: 'the certificate',
   sallyport: 'sallyport',

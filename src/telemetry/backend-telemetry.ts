@@ -1,0 +1,46 @@
+import type { ProxyError } from '../base/errors.ts';
+import type { BackendMetrics } from './backend-metrics.ts';
+import type { Log } from './log.ts';
+
+/** What backends report beside the exchanges (the backend room's BackendEvents): counted, and logged where health changes. */
+export class BackendTelemetry {
+  readonly #metrics: BackendMetrics;
+  readonly #log: Log;
+  /** By service and endpoint, both of the configuration. */
+  readonly #health = new Map<string, Map<string, boolean>>();
+
+  constructor(metrics: BackendMetrics, log: Log) {
+    this.#metrics = metrics;
+    this.#log = log;
+  }
+
+  onConnect(service: string, facts: { readonly tls: object | null }): void {
+    this.#metrics.onConnect(service, facts);
+  }
+
+  onConnectFailure(service: string, endpoint: string, error: ProxyError): void {
+    this.#metrics.onConnectFailure(service, endpoint, error);
+  }
+
+  onClose(service: string, endpoint: string, reason: string): void {
+    this.#metrics.onClose(service, endpoint, reason);
+  }
+
+  /** Not logged by itself: each request's line has the verdict. */
+  onReportOnlyFailure(service: string, endpoint: string, verdict: { readonly statusDetails: string }): void {
+    this.#metrics.onReportOnlyFailure(service, endpoint, verdict);
+  }
+
+  onHealth(service: string, endpoint: string, isHealthy: boolean | null, reason: string): void {
+    this.#metrics.onHealth(service, endpoint, isHealthy);
+    const known = this.#health.get(service) ?? new Map<string, boolean>();
+    const before = known.get(endpoint);
+    if (isHealthy === null) known.delete(endpoint);
+    else known.set(endpoint, isHealthy);
+    if (known.size === 0) this.#health.delete(service);
+    else this.#health.set(service, known);
+    if (isHealthy === null || before === undefined || before === isHealthy) return;
+    if (isHealthy) this.#log.info('endpoint is healthy again', { backendService: service, backend: endpoint });
+    else this.#log.warn('endpoint is unhealthy', { backendService: service, backend: endpoint, reason });
+  }
+}
