@@ -1,6 +1,14 @@
 // hot path
 import { randomInt } from 'node:crypto';
 
+/** A SerialTable without what its offsets point into: what another thread needs to have the same. */
+export interface SerialIndex {
+  readonly slots: Uint32Array<ArrayBuffer>;
+  readonly lengths: Uint8Array<ArrayBuffer>;
+  readonly count: number;
+  readonly seed: number;
+}
+
 /**
  * Where each serial number of a CRL stands in it: a hash table of offsets, because a million strings in a Set take 100 MB and a
  * million of these 8 MB. Open addressing, linear probing, at most half full; seeded, so that nobody can choose serials that collide.
@@ -8,16 +16,22 @@ import { randomInt } from 'node:crypto';
 export class SerialTable {
   readonly #bytes: Buffer;
   /** Offset of a serial's content + 1; 0: free. */
-  #slots: Uint32Array;
-  #lengths: Uint8Array;
-  #count = 0;
-  readonly #seed = randomInt(0x7fffffff);
+  #slots: Uint32Array<ArrayBuffer>;
+  #lengths: Uint8Array<ArrayBuffer>;
+  #count: number;
+  readonly #seed: number;
 
-  /** `bytes` is what the offsets point into; it must not change. */
-  constructor(bytes: Buffer) {
+  /** `bytes` is what the offsets point into; it must not change. `index`: of a table over the same bytes. */
+  constructor(bytes: Buffer, index: SerialIndex | null = null) {
     this.#bytes = bytes;
-    this.#slots = new Uint32Array(64);
-    this.#lengths = new Uint8Array(64);
+    this.#slots = index?.slots ?? new Uint32Array(64);
+    this.#lengths = index?.lengths ?? new Uint8Array(64);
+    this.#count = index?.count ?? 0;
+    this.#seed = index?.seed ?? randomInt(0x7fffffff);
+  }
+
+  get index(): SerialIndex {
+    return { slots: this.#slots, lengths: this.#lengths, count: this.#count, seed: this.#seed };
   }
 
   get count(): number {

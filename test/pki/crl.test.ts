@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { parseCertificate } from '#src/pki/certificate.ts';
-import { type Crl, parseCrls } from '#src/pki/crl.ts';
+import { Crl, parseCrls } from '#src/pki/crl.ts';
 import { DerError } from '#src/pki/der.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
 import { type CrlRequest, crlPem, issueCrl } from '#src/pki/issue/crl.ts';
@@ -43,6 +43,23 @@ test.each([
   ['', null],
 ])('`Crl.revoked()` of %s', (serial, expected) => {
   expect(parsed(usual).revoked(Buffer.from(serial, 'hex'))).toEqual(expected);
+});
+
+test('a CRL made of the parts of another, in another thread, is that one', () => {
+  const serials = Array.from({ length: 200 }, (_, index) => ({
+    serialHex: (index + 256).toString(16).padStart(4, '0'),
+  }));
+  for (const der of [usual, issueCrl({ issuer: ca }), issueCrl({ issuer: ca, number: 9, revoked: serials })]) {
+    const crl = parsed(der);
+    const again = new Crl(structuredClone(crl.parts));
+    expect(again).toEqual(crl);
+    expect(again).toMatchObject({ count: crl.count, label: crl.label, sha256: crl.sha256 });
+    for (const { serialHex } of [...serials, { serialHex: '0102' }, { serialHex: '0999' }]) {
+      const serial = Buffer.from(serialHex, 'hex');
+      expect(again.revoked(serial)).toEqual(crl.revoked(serial));
+    }
+    expect(again.isSignedBy(parseCertificate(ca.der))).toBe(true);
+  }
 });
 
 test('an empty list revokes nothing', () => {

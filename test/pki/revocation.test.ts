@@ -210,6 +210,7 @@ test('`findRollback()` names a list that is older than the last one of the same 
   expect(findRollback([next!], [old!])).toBe(
     "Cannot take CRL 8 of 'CN=Issuing': found a cRLNumber below that of the last one, 9, expected at least that; fetch the current list",
   );
+  expect(findRollback([next!], [old!, next!])).toBeNull(); // a file with both
   const namesake = parseCrls(crl(await make({ subject: 'CN=Issuing', ca: true }), { number: 1 }))[0]!;
   expect(findRollback([next!], [namesake])).toBeNull();
 });
