@@ -351,7 +351,7 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'The backend sent no certificate.',
+    doc: 'The backend sent no certificate. Not reachable: no suite that is offered works without one.',
   },
   server_cert_pki_too_large: {
     status: 502,
@@ -369,7 +369,7 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'The trust config does not exist.',
+    doc: 'The trust config does not exist. Not reachable: a reference to one that is missing is refused when the configuration is loaded.',
   },
   server_cert_unsupported_elliptic_curve_key: {
     status: 502,
@@ -396,7 +396,7 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'The verifier failed in a way that is a defect of this proxy.',
+    doc: 'The verifier failed in a way that is a defect of this proxy. Not reachable: no chain is known that leads to it.',
   },
   server_cert_validation_not_performed: {
     status: 502,
@@ -405,7 +405,7 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'Authentication is configured without anything to verify against.',
+    doc: 'Authentication is configured without anything to verify against. Not reachable: it is refused when the configuration is loaded, and by the verifier as an untrusted chain.',
   },
   server_cert_validation_search_limit_exceeded: {
     status: 502,
@@ -423,7 +423,7 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'Verification took too long.',
+    doc: 'Verification took too long. Not reachable: budgets bound the work, not the time (server_cert_validation_search_limit_exceeded).',
   },
   server_cert_validation_unavailable: {
     status: 502,
@@ -432,7 +432,7 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'Verification is not available.',
+    doc: 'Verification is not available. Not reachable: the verifier is part of this process.',
   },
   client_cert_not_provided: {
     status: 0,
