@@ -2,6 +2,8 @@ import { isAbsolute, join } from 'node:path';
 import { digestOf } from '../base/digest.ts';
 import { normalAddress, singlePort } from './address.ts';
 import { authenticationOf, endpointsOf, isTls } from './backend-identity.ts';
+import { certificatesOf, linkCertificateMap } from './certificate-maps.ts';
+import type { Diagnostic } from './diagnostic.ts';
 import { linkHealthCheck } from './link-health-check.ts';
 import type {
   LinkedAuthentication,
@@ -10,16 +12,23 @@ import type {
   LinkedConfiguration,
   LinkedHttpsProxy,
   LinkedListener,
+  LinkedServerTlsPolicy,
   LinkedSslPolicy,
   LinkedUrlMap,
   SallyportSettings,
 } from './linked.ts';
 import { lastSegment, type Resource, type ResourceGraph, type Section } from './resource.ts';
 import type { RuleContext } from './rules/context.ts';
+import { customHeadersOf } from './rules/custom-headers.ts';
 import { KINDS, type Kind, type SallyportSpec, type Spec } from './schema/kinds.ts';
 import { redact } from './shown.ts';
+import type { TicketSecrets } from './ticket-secrets.ts';
 
-type Material = Pick<RuleContext, 'graph' | 'certificates' | 'trustConfigs'> & { readonly settings: SallyportSpec };
+type Material = Pick<RuleContext, 'graph' | 'certificates' | 'trustConfigs'> & {
+  readonly settings: SallyportSpec;
+  readonly ticketSecrets: TicketSecrets;
+  readonly warnings: readonly Diagnostic[];
+};
 
 /**
  * Resolves all references of a configuration in which the rules found no error, and takes digests. The result is deep-frozen.
@@ -30,7 +39,7 @@ export function linkConfiguration(
   settingsSection: Section | null,
   files: readonly string[],
 ): LinkedConfiguration {
-  const { graph } = material;
+  const { graph, ticketSecrets } = material;
   const settings = linkSettings(material.settings, settingsSection);
   const proxies = new Map(
     specs(graph, 'targetHttpsProxies').map(([proxy, spec]) => [proxy.name, linkProxy(proxy, spec, material)]),
@@ -47,37 +56,104 @@ export function linkConfiguration(
     linkService(service, spec, material),
   );
   const certificates = [...material.certificates.values()];
+  const trustConfigs = [...material.trustConfigs.values()];
   const sslPolicies = graph.all('sslPolicies').map((policy) => must(linkPolicy(policy)));
   const digest = digestOf({
     listeners: listeners.map(({ proxy, ...listener }) => ({ ...listener, proxy: proxy.digest })),
-    backendServices: backendServices.map((service) => service.digest),
+    backendServices: backendServices.map(({ digest, customRequestHeaders, customResponseHeaders }) => ({
+      digest,
+      customRequestHeaders,
+      customResponseHeaders,
+    })),
     certificates: certificates.map((certificate) => certificate.digest),
+    revocation: trustConfigs.map(({ name, revocation }) => ({ name, digest: revocation?.digest })),
     settings,
+    ticketSecrets: ticketSecrets.secrets.map((secret) => Buffer.from(secret).toString('hex')),
   });
+  const certificateWarnings = warningsByCertificate(certificates, material.warnings);
   const redacted = redactedConfiguration(material, settingsSection);
-  return deepFreeze({ digest, listeners, backendServices, certificates, sslPolicies, settings, files, redacted });
+  return deepFreeze({
+    digest,
+    listeners,
+    backendServices,
+    certificates,
+    trustConfigs,
+    sslPolicies,
+    settings,
+    ticketSecrets,
+    certificateWarnings,
+    files,
+    redacted,
+  });
 }
 
-function linkProxy(
-  proxy: Resource,
-  spec: Spec<'targetHttpsProxies'>,
-  { graph, certificates }: Material,
-): LinkedHttpsProxy {
-  const served = spec.sslCertificates.map((reference) =>
-    must(certificates.get(must(graph.resolve('sslCertificates', reference)))),
-  );
+function warningsByCertificate(
+  certificates: LinkedConfiguration['certificates'],
+  warnings: readonly Diagnostic[],
+): Readonly<Record<string, readonly string[]>> {
+  const byLabel: Record<string, string[]> = {};
+  for (const { collection, name } of certificates) byLabel[`${collection}/${name}`] = [];
+  for (const { resource, message } of warnings) byLabel[resource]?.push(message);
+  return byLabel;
+}
+
+function linkProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, material: Material): LinkedHttpsProxy {
+  const { graph, certificates } = material;
+  const mapResource = graph.resolve('certificateMaps', spec.certificateMap);
+  const certificateMap = mapResource === null ? null : linkCertificateMap(mapResource, graph, certificates);
+  const served =
+    certificateMap === null
+      ? (spec.sslCertificates ?? []).map((reference) =>
+          must(certificates.get(must(graph.resolve('sslCertificates', reference)))),
+        )
+      : certificatesOf(certificateMap);
   const sslPolicy = linkPolicy(graph.resolve('sslPolicies', spec.sslPolicy));
+  const shadowSslPolicies = spec.shadowSslPolicies.map((reference) =>
+    must(linkPolicy(graph.resolve('sslPolicies', reference))),
+  );
+  const serverTlsPolicy = linkServerTlsPolicy(graph.resolve('serverTlsPolicies', spec.serverTlsPolicy), material);
   const urlMap = linkUrlMap(must(graph.resolve('urlMaps', spec.urlMap)));
   const name = proxy.name ?? '';
   const { httpKeepAliveTimeoutSec } = spec;
   const digest = digestOf({
     name,
     certificates: served.map((certificate) => certificate.digest),
+    certificateMap: certificateMap && {
+      name: certificateMap.name,
+      entries: certificateMap.entries.map((entry) => ({
+        ...entry,
+        certificates: entry.certificates.map(({ name }) => name),
+      })),
+    },
     sslPolicy,
+    shadowSslPolicies,
+    serverTlsPolicy: serverTlsPolicy?.digest,
     urlMap: urlMap.digest,
     httpKeepAliveTimeoutSec,
   });
-  return { name, digest, certificates: served, sslPolicy, urlMap, httpKeepAliveTimeoutSec };
+  return {
+    name,
+    digest,
+    certificates: served,
+    certificateMap,
+    sslPolicy,
+    shadowSslPolicies,
+    serverTlsPolicy,
+    urlMap,
+    httpKeepAliveTimeoutSec,
+  };
+}
+
+function linkServerTlsPolicy(
+  policy: Resource<'serverTlsPolicies'> | null,
+  { graph, trustConfigs }: Material,
+): LinkedServerTlsPolicy | null {
+  if (policy === null) return null;
+  const { clientValidationMode, clientValidationTrustConfig: reference } = must(policy.spec).mtlsPolicy;
+  const resource = graph.resolve('trustConfigs', reference);
+  const trustConfig = resource === null ? null : must(trustConfigs.get(resource));
+  const digest = digestOf({ clientValidationMode, trust: trustConfig?.digest });
+  return { name: policy.name ?? '', digest, clientValidationMode, trustConfig };
 }
 
 function linkPolicy(policy: Resource<'sslPolicies'> | null): LinkedSslPolicy | null {
@@ -117,7 +193,10 @@ function linkService(service: Resource, spec: Spec<'backendServices'>, material:
     maxPendingPerEndpoint: MAX_PENDING,
     healthCheck: linkHealthCheck(material.graph.resolve('healthChecks', spec.healthChecks[0])),
   };
-  return { ...contents, tls, digest: digestOf({ ...contents, tls: tls?.digest }) };
+  const customRequestHeaders = customHeadersOf(spec.customRequestHeaders);
+  const customResponseHeaders = customHeadersOf(spec.customResponseHeaders);
+  const digest = digestOf({ ...contents, tls: tls?.digest });
+  return { ...contents, tls, customRequestHeaders, customResponseHeaders, digest };
 }
 
 function linkTls(

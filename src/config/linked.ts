@@ -1,4 +1,7 @@
 import type { Digest } from '../base/digest.ts';
+import type { CustomHeader } from '../http/header-template.ts';
+import type { Revocation } from '../pki/revocation.ts';
+import type { TicketSecrets } from './ticket-secrets.ts';
 
 /**
  * The configuration after validation: references resolved, defaults filled, files read, digests taken over all of it.
@@ -10,8 +13,14 @@ export interface LinkedConfiguration {
   readonly backendServices: readonly LinkedBackendService[];
   readonly certificates: readonly LinkedCertificate[];
   /** All of them, attached or not. */
+  readonly trustConfigs: readonly LinkedTrustConfig[];
+  /** All of them, attached or not. */
   readonly sslPolicies: readonly LinkedSslPolicy[];
   readonly settings: SallyportSettings;
+  /** What ticket keys are derived from. Secret: never logged, never in `redacted`. */
+  readonly ticketSecrets: TicketSecrets;
+  /** What is wrong with a certificate without being an error, by 'collection/name'. */
+  readonly certificateWarnings: Readonly<Record<string, readonly string[]>>;
   /** Every file that was read, absolute, and the folder if one was given (a new file in it counts): what a reload watches. */
   readonly files: readonly string[];
   /** The configuration as the admin's /config shows it: private keys, passphrases and expanded variables never in it. */
@@ -29,10 +38,16 @@ export interface LinkedListener {
 export interface LinkedHttpsProxy {
   readonly name: string;
   readonly digest: Digest;
-  /** 1..15, the first is the default. */
+  /** 1..15, the first is the default; with a map, all that are in it. */
   readonly certificates: readonly LinkedCertificate[];
+  /** Wins over a list (spec 5.2). */
+  readonly certificateMap: LinkedCertificateMap | null;
   /** null: no policy attached (COMPATIBLE with TLS 1.0). */
   readonly sslPolicy: LinkedSslPolicy | null;
+  /** Sallyport's own: evaluated on every hello, never enforced. At most 4. */
+  readonly shadowSslPolicies: readonly LinkedSslPolicy[];
+  /** null: clients are not asked for certificates. */
+  readonly serverTlsPolicy: LinkedServerTlsPolicy | null;
   readonly urlMap: LinkedUrlMap;
   readonly httpKeepAliveTimeoutSec: number;
 }
@@ -46,6 +61,15 @@ export interface LinkedSslPolicy {
   readonly minTlsVersion: MinTlsVersion;
   readonly customFeatures: readonly string[];
   readonly postQuantumKeyExchange: 'DEFAULT' | 'ENABLED' | 'DEFERRED';
+}
+
+export interface LinkedServerTlsPolicy {
+  readonly name: string;
+  /** Over mode and trust; a CRL is not part of it. */
+  readonly digest: Digest;
+  readonly clientValidationMode: 'REJECT_INVALID' | 'ALLOW_INVALID_OR_MISSING_CLIENT_CERT';
+  /** null only with ALLOW_…: nothing is verified. */
+  readonly trustConfig: LinkedTrustConfig | null;
 }
 
 /** A certificate with its key; pairs that do not match never get here. */
@@ -71,6 +95,20 @@ export interface LinkedCertificate {
   readonly fileModifiedMs: number | null;
 }
 
+export interface LinkedCertificateMap {
+  readonly name: string;
+  /** At least one. */
+  readonly entries: readonly LinkedCertificateMapEntry[];
+}
+
+export interface LinkedCertificateMapEntry {
+  readonly name: string;
+  /** A host name or `*.` and one, lower case; null: PRIMARY. */
+  readonly hostname: string | null;
+  /** 1 to 4. */
+  readonly certificates: readonly LinkedCertificate[];
+}
+
 export interface LinkedUrlMap {
   readonly name: string;
   readonly digest: Digest;
@@ -92,6 +130,9 @@ export interface LinkedBackendService {
   readonly digest: Digest;
   readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2';
   readonly timeoutSec: number;
+  /** Not part of the digest: pools do not depend on them. */
+  readonly customRequestHeaders: readonly CustomHeader[];
+  readonly customResponseHeaders: readonly CustomHeader[];
   readonly endpoints: readonly LinkedEndpoint[];
   /** null for protocol HTTP. */
   readonly tls: LinkedBackendTls | null;
@@ -164,6 +205,15 @@ export interface LinkedTrustConfig {
   readonly anchors: readonly Uint8Array[];
   readonly intermediates: readonly Uint8Array[];
   readonly allowlist: readonly Uint8Array[];
+  /** Not part of the digest: a new CRL changes nobody's identity (security rule 22). null: certificates are not checked against CRLs. */
+  readonly revocation: LinkedRevocation | null;
+}
+
+/** The CRLs of a trust config, with a digest of their own. */
+export interface LinkedRevocation extends Revocation {
+  /** Absolute. */
+  readonly file: string;
+  readonly fileModifiedMs: number;
 }
 
 /** `sallyport:`, every default filled in (design: configuration.md). */
@@ -176,6 +226,11 @@ export interface SallyportSettings {
   };
   readonly workers: number | 'auto';
   readonly drain: { readonly delaySec: number; readonly timeoutSec: number };
+  readonly sessionTickets: {
+    readonly masterKeyFile?: string | undefined;
+    readonly rotationSec: number;
+    readonly dangerTls12Tickets: boolean;
+  };
   readonly accessLog: {
     readonly format: 'json';
     readonly destination: string;

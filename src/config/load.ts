@@ -12,16 +12,23 @@ import { checkReferences } from './references.ts';
 import { ResourceGraph, type Section, shownField } from './resource.ts';
 import { checkBackendAuthenticationConfigs } from './rules/backend-authentication-configs.ts';
 import { checkBackendServices } from './rules/backend-services.ts';
+import { checkCertificateMaps } from './rules/certificate-maps.ts';
 import type { RuleContext } from './rules/context.ts';
+import { checkCustomHeaders } from './rules/custom-headers.ts';
 import { checkHealthChecks } from './rules/health-checks.ts';
+import { checkIdentityHeaders } from './rules/identity-headers.ts';
 import { checkListeners } from './rules/listeners.ts';
 import { checkNetworkEndpointGroups } from './rules/network-endpoint-groups.ts';
+import { checkServedCertificates } from './rules/served-certificates.ts';
+import { checkServerTlsPolicies } from './rules/server-tls-policies.ts';
 import { checkSettings } from './rules/settings.ts';
+import { checkShadowSslPolicies } from './rules/shadow-ssl-policies.ts';
 import { checkSslPolicies } from './rules/ssl-policies.ts';
 import { checkTargetHttpsProxies } from './rules/target-https-proxies.ts';
 import { checkUrlMaps } from './rules/url-maps.ts';
 import { KINDS, type SallyportSpec } from './schema/kinds.ts';
 import { checkSallyportShape, checkShape, type Shape, type ValueContext } from './schema/validate.ts';
+import { readTicketSecrets } from './ticket-secrets.ts';
 import { nodeAt } from './written.ts';
 
 export interface LoadRequest {
@@ -68,22 +75,33 @@ export async function loadConfiguration({ path, env, nowMs }: LoadRequest): Prom
       reportNothingServed(documents, path, findings);
   }
   const material = await readMaterial(graph, { findings, files, nowMs });
+  const ticketSecrets = await readTicketSecrets(settings, sections[0] ?? null, { findings, files, nowMs });
   const context: RuleContext = { graph, findings, nowMs, ...material, settings };
   checkSettings(context, sections[0] ?? null);
   checkListeners(context);
   checkSslPolicies(context);
+  checkCertificateMaps(context);
   checkTargetHttpsProxies(context);
+  checkShadowSslPolicies(context);
+  checkServedCertificates(context);
+  checkServerTlsPolicies(context);
   checkUrlMaps(context);
   checkNetworkEndpointGroups(context);
   checkHealthChecks(context);
   checkBackendAuthenticationConfigs(context);
   checkBackendServices(context);
+  checkCustomHeaders(context);
+  if (isWhole) checkIdentityHeaders(context);
 
   const warnings = findings.sorted('warning');
-  if (findings.errors > 0 || settings === null) {
+  if (findings.errors > 0 || settings === null || ticketSecrets === null) {
     return { ok: false, diagnostics: findings.sorted('error'), warnings, files: files.paths };
   }
-  const configuration = linkConfiguration({ graph, ...material, settings }, sections[0] ?? null, files.paths);
+  const configuration = linkConfiguration(
+    { graph, ...material, settings, ticketSecrets, warnings },
+    sections[0] ?? null,
+    files.paths,
+  );
   return { ok: true, configuration, warnings };
 }
 

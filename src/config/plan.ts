@@ -5,6 +5,8 @@ import type {
   LinkedConfiguration,
   LinkedHealthCheck,
   LinkedHttpsProxy,
+  LinkedServerTlsPolicy,
+  LinkedTrustConfig,
   LinkedUrlMap,
 } from './linked.ts';
 
@@ -32,11 +34,27 @@ function proxyLines(proxy: LinkedHttpsProxy): readonly string[] {
   return [
     `proxy ${proxy.name}: keep-alive ${proxy.httpKeepAliveTimeoutSec} s`,
     `  policy ${policyText}`,
+    ...proxy.shadowSslPolicies.map(
+      ({ name, profile, minTlsVersion }) => `  shadow policy ${name}: ${profile}, ${minTlsVersion}`,
+    ),
+    ...clientLines(proxy.serverTlsPolicy),
     ...proxy.certificates.map(
       (certificate, index) => `  certificate ${certificateText(certificate)}${index === 0 ? ' (default)' : ''}`,
     ),
     ...urlMapLines(proxy.urlMap),
   ];
+}
+
+function clientLines(policy: LinkedServerTlsPolicy | null): readonly string[] {
+  if (policy === null) return [];
+  const { name, clientValidationMode, trustConfig } = policy;
+  return [
+    `  clients ${name}: ${clientValidationMode}, ${trustConfig === null ? 'not verified' : trustText(trustConfig)}`,
+  ];
+}
+
+function trustText({ name, anchors, intermediates, allowlist }: LinkedTrustConfig): string {
+  return `${name} (${anchors.length} anchors, ${intermediates.length} intermediates, ${allowlist.length} allowlisted)`;
 }
 
 function urlMapLines(map: LinkedUrlMap): readonly string[] {
@@ -60,9 +78,15 @@ function serviceLines(service: LinkedBackendService): readonly string[] {
   return [
     `service ${service.name}: ${service.protocol}, timeout ${service.timeoutSec} s, ${limits}`,
     `  endpoints ${endpoints.join(', ') || 'none'}`,
+    ...headerLines('request', service.customRequestHeaders),
+    ...headerLines('response', service.customResponseHeaders),
     ...(service.tls === null ? [] : tlsLines(service.tls)),
     ...(service.healthCheck === null ? [] : [healthLine(service.healthCheck)]),
   ];
+}
+
+function headerLines(to: string, headers: LinkedBackendService['customRequestHeaders']): readonly string[] {
+  return headers.length === 0 ? [] : [`  ${to} headers ${headers.map(({ name }) => name).join(', ')}`];
 }
 
 function tlsLines(tls: LinkedBackendTls): readonly string[] {
@@ -71,14 +95,7 @@ function tlsLines(tls: LinkedBackendTls): readonly string[] {
   const { authentication } = tls;
   if (authentication === null) return [...lines, '  authentication none: any certificate'];
   const { trustConfig, publicRoots, clientCertificate } = authentication;
-  const trust = [
-    ...(trustConfig === null
-      ? []
-      : [
-          `${trustConfig.name} (${trustConfig.anchors.length} anchors, ${trustConfig.intermediates.length} intermediates, ${trustConfig.allowlist.length} allowlisted)`,
-        ]),
-    ...(publicRoots ? ['public roots'] : []),
-  ];
+  const trust = [...(trustConfig === null ? [] : [trustText(trustConfig)]), ...(publicRoots ? ['public roots'] : [])];
   const mode = authentication.enforcement === 'REPORT_ONLY' ? ', report only' : '';
   lines.push(`  authentication ${authentication.name || '(by name)'}: ${trust.join(' and ')}${mode}`);
   if (clientCertificate !== null) lines.push(`  client certificate ${certificateText(clientCertificate)}`);

@@ -27,7 +27,7 @@ export function checkReferences(graph: ResourceGraph, findings: Findings): void 
   }
   if (findings.errors > 0) return; // what is misspelt would make its target look unused
   for (const kind of KINDS) {
-    if (kind === 'forwardingRules') continue;
+    if (kind === 'forwardingRules' || kind === 'certificateMapEntries') continue; // they refer, nothing refers to them
     for (const resource of graph.all(kind)) {
       if (resource.name === null || used.has(resource)) continue;
       findings.warning(resource, ['name'], 'Nothing refers to this resource: it has no effect; use it or remove it');
@@ -112,10 +112,14 @@ const REFERENCES: { readonly [K in Kind]: readonly { readonly field: readonly st
   targetHttpsProxies: [
     { field: ['urlMap'], to: 'urlMaps' },
     { field: ['sslCertificates', '*'], to: 'sslCertificates' },
+    { field: ['certificateMap'], to: 'certificateMaps' },
     { field: ['sslPolicy'], to: 'sslPolicies' },
+    { field: ['shadowSslPolicies', '*'], to: 'sslPolicies' },
+    { field: ['serverTlsPolicy'], to: 'serverTlsPolicies' },
   ],
   sslPolicies: [],
   sslCertificates: [],
+  serverTlsPolicies: [{ field: ['mtlsPolicy', 'clientValidationTrustConfig'], to: 'trustConfigs' }],
   urlMaps: [
     { field: ['defaultService'], to: 'backendServices' },
     { field: ['pathMatchers', '*', 'defaultService'], to: 'backendServices' },
@@ -134,4 +138,9 @@ const REFERENCES: { readonly [K in Kind]: readonly { readonly field: readonly st
   ],
   trustConfigs: [],
   certificates: [],
+  certificateMaps: [],
+  certificateMapEntries: [
+    { field: ['map'], to: 'certificateMaps' },
+    { field: ['certificates', '*'], to: 'certificates' },
+  ],
 };

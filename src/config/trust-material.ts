@@ -8,6 +8,7 @@ import type { LinkedTrustConfig } from './linked.ts';
 import { readPem } from './pem.ts';
 import { readPemField } from './pem-field.ts';
 import type { Resource } from './resource.ts';
+import { examineRevocation } from './revocation-material.ts';
 import type { Spec } from './schema/kinds.ts';
 import type { Path } from './written.ts';
 
@@ -16,6 +17,8 @@ interface Checks {
   readonly findings: Findings;
   readonly files: FileReader;
   readonly nowMs: number;
+  /** Whose certificates are checked against it: backends' (server), clients'. */
+  readonly purposes: ReadonlySet<'server' | 'client'>;
 }
 
 type Entry = Spec<'trustConfigs'>['allowlistedCertificates'][number];
@@ -52,13 +55,16 @@ export async function examineTrustConfig(
   );
   const allowlist = await readAll(spec.allowlistedCertificates, ['allowlistedCertificates'], 'leaf', checks);
   checkSameEntities(intermediates, checks);
+  const authorities = [...anchors, ...intermediates].map(({ certificate }) => certificate);
+  const revocation =
+    spec.revocation === undefined ? null : await examineRevocation(spec.revocation, authorities, checks);
   if (findings.errors > before) return null;
   const contents = {
     anchors: anchors.map(({ certificate }) => Uint8Array.from(certificate.der)),
     intermediates: intermediates.map(({ certificate }) => Uint8Array.from(certificate.der)),
     allowlist: allowlist.map(({ certificate }) => Uint8Array.from(certificate.der)),
   };
-  return { name: resource.name ?? '', digest: digestOf(contents), ...contents };
+  return { name: resource.name ?? '', digest: digestOf(contents), ...contents, revocation };
 }
 
 interface Member {
@@ -114,7 +120,7 @@ function readOne(text: string, path: Path, { resource, findings }: Checks): Cert
 }
 
 /** What spec 2.2 asks of roots and intermediates. Only limits are errors: the verifier refuses chains through the rest, and says why. */
-function checkAuthority(certificate: Certificate, path: Path, { resource, findings, nowMs }: Checks): void {
+function checkAuthority(certificate: Certificate, path: Path, { resource, findings, nowMs, purposes }: Checks): void {
   const warn = (found: string) => {
     findings.warning(
       resource,
@@ -135,8 +141,9 @@ function checkAuthority(certificate: Certificate, path: Path, { resource, findin
   else if (certificate.keyUsage !== null && (certificate.keyUsage & KEY_CERT_SIGN) === 0)
     warn('its key usage lacks keyCertSign');
   const usages = certificate.extendedKeyUsage;
-  if (usages !== null && !usages.includes(OID.serverAuth) && !usages.includes(OID.anyExtendedKeyUsage)) {
-    warn('its extended key usage lacks serverAuth');
+  if (usages !== null && !usages.includes(OID.anyExtendedKeyUsage)) {
+    if (purposes.has('server') && !usages.includes(OID.serverAuth)) warn('its extended key usage lacks serverAuth');
+    if (purposes.has('client') && !usages.includes(OID.clientAuth)) warn('its extended key usage lacks clientAuth');
   }
   if (!hasAcceptedKey(certificate))
     warn(`it has ${keyLabel(certificate)}, expected RSA with 2048 to 4096 bits, P-256 or P-384`);

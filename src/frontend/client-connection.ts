@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { asProxyError } from '../base/errors.ts';
-import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
+import { asProxyError, ProxyError } from '../base/errors.ts';
+import type { ConnectionFacts, Exchange } from '../http/exchange.ts';
+import type { ClientAuthentication, JudgedClient } from './client-auth.ts';
 import type { FrontendEvents, FrontendProxy } from './contract.ts';
+import type { HandshakeFacts } from './handshake-facts.ts';
 
 /** Where a connection came in and whom to ask what its requests get. */
 export interface ConnectionHome {
@@ -29,9 +31,18 @@ export class ClientConnection implements ConnectionFacts {
   readonly events: FrontendEvents;
   /** The TCP socket under the TLS socket. */
   readonly rawSocket: Socket;
+  serialised: object | null;
   readonly #home: ConnectionHome;
   /** Set once, when the handshake is over. */
-  tls: TlsFacts | null;
+  tls: HandshakeFacts | null;
+  /** Who made the verdict on its client; null: nobody, it was not asked. */
+  judgedBy: ClientAuthentication | null;
+  /** Judges its client by the newest proxy; null until its handshake is over. */
+  onUnjudged: (() => void) | null;
+  /** Wall time at which the verdict on the client's certificate ends. */
+  validUntilMs: number;
+  /** Its client is not, or no longer, authenticated as the newest proxy wants: what comes after its current exchange is not served. */
+  isExpelled: boolean;
 
   constructor(rawSocket: Socket, home: ConnectionHome) {
     this.id = nextConnectionId();
@@ -44,8 +55,13 @@ export class ClientConnection implements ConnectionFacts {
     this.forwardingRule = home.forwardingRule();
     this.events = home.events;
     this.rawSocket = rawSocket;
+    this.serialised = null;
     this.#home = home;
     this.tls = null;
+    this.judgedBy = this.proxy.clientAuthentication;
+    this.onUnjudged = null;
+    this.validUntilMs = Number.POSITIVE_INFINITY;
+    this.isExpelled = false;
   }
 
   get isSecure(): boolean {
@@ -59,9 +75,20 @@ export class ClientConnection implements ConnectionFacts {
       : `${this.localAddress}:${this.localPort}`;
   }
 
+  /** The handshake is over; `client` null: it was not asked for a certificate. */
+  authenticated(facts: HandshakeFacts, client: JudgedClient | null): void {
+    this.tls = facts;
+    if (client !== null) this.validUntilMs = client.validUntilMs;
+  }
+
   /** Hands an exchange to whoever forwards it. A throw there is a defect, but one of a single exchange. */
   deliver(exchange: Exchange): void {
     const newest = this.#home.current();
+    if (newest.clientAuthentication !== this.judgedBy) this.onUnjudged?.();
+    if (this.isExpelled) {
+      exchange.abort(new ProxyError('client_cert_validation_failed', { phase: 'head', detail: EXPELLED }));
+      return;
+    }
     const proxy = newest.name === this.proxy.name ? newest : this.proxy;
     try {
       proxy.onExchange(exchange);
@@ -77,6 +104,8 @@ export class ClientConnection implements ConnectionFacts {
 function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
 }
+
+const EXPELLED = 'the connection ends: its client is not authenticated as the configuration now wants';
 
 let connectionCount = 0;
 

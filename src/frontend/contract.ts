@@ -2,8 +2,14 @@ import type { SecureContextOptions } from 'node:tls';
 import type { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
 import type { HandshakeFailure } from '../telemetry/handshake-failure.ts';
+import type { HelloObservation } from '../telemetry/hello-observation.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
+import type { ClientHello } from '../tls/client-hello.ts';
+import type { ServedCertificates } from '../tls/served-certificates.ts';
 import type { EffectivePolicy } from '../tls/ssl-policy.ts';
+import type { TicketGeneration } from '../tls/ticket-keys.ts';
+import type { TlsVersion } from '../tls/tls-version.ts';
+import type { ClientAuthentication } from './client-auth.ts';
 
 /** What the snapshot hands the frontend for one target proxy; built whole before the first connection sees it. */
 export interface FrontendProxy {
@@ -11,11 +17,24 @@ export interface FrontendProxy {
   readonly sslPolicyName: string | null;
   /** What the engines enforce, for the choice of certificate and for predictions. */
   readonly policy: EffectivePolicy;
+  /** Evaluated on every hello, never enforced. */
+  readonly shadowPolicies: readonly EffectivePolicy[];
   readonly keepAliveTimeoutMs: number;
   readonly limits: FrontendLimits;
-  readonly certificates: readonly CertificateEntry[];
-  /** Policy + certificate → options for the engine's base context; the engine itself is made lazily, once per certificate. */
-  engineOptions(certificate: CertificateEntry): SecureContextOptions;
+  readonly certificates: ServedCertificates;
+  /**
+   * The ticket keys of a handshake at this version that offers a ticket of this key name; null: it gets no ticket and resumes nothing.
+   * `version` null: the handshake is expected to fail.
+   */
+  ticketGeneration(
+    certificate: CertificateEntry,
+    version: TlsVersion | null,
+    offeredKeyName: Buffer | null,
+  ): TicketGeneration | null;
+  /** Options for an engine's base context; the engine itself is made lazily, once per certificate and ticket keys. */
+  engineOptions(certificate: CertificateEntry, tickets: TicketGeneration | null): SecureContextOptions;
+  /** null: clients are not asked for certificates. */
+  readonly clientAuthentication: ClientAuthentication | null;
   readonly onExchange: (exchange: Exchange) => void;
 }
 
@@ -31,6 +50,8 @@ export interface FrontendLimits {
 export interface FrontendEvents {
   onHandshake(connection: ConnectionFacts, tls: TlsFacts, durationMs: number): void;
   onHandshakeFailure(failure: HandshakeFailure): void;
+  /** For every whole ClientHello, when its handshake is over, before or after the report of how it ended. */
+  onHello(connection: ConnectionFacts, hello: ClientHello, observation: HelloObservation): void;
   /** Accepting stopped or started again because of file descriptors (EMFILE) or a limit. */
   onAcceptPaused(reason: string): void;
   /** A connection that broke HTTP framing before an exchange existed (400, 408, 413 were sent or nothing could be). */

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Clock } from '../base/clock.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
+import type { TicketGeneration } from '../tls/ticket-keys.ts';
 import type { FrontendProxy } from './contract.ts';
 
 /** Who waits for a handshake. */
@@ -10,49 +12,74 @@ export interface EngineClient {
   onTlsError(error: Error & { code?: string }): void;
 }
 
+/** What one engine is for. */
+export interface EngineChoice {
+  readonly certificate: CertificateEntry;
+  /** May be offered (RFC 9113 section 9.2; the hello tells before the handshake which version and suite it will be). */
+  readonly http2: 'h2' | 'no-h2';
+  /** null: no tickets. */
+  readonly tickets: TicketGeneration | null;
+}
+
+interface Engine {
+  readonly server: Server;
+  /** Wall time after which nothing needs it; Infinity without tickets. */
+  readonly validUntilMs: number;
+}
+
 /**
  * TLS engines: `tls.Server`s that never listen, because a policy takes effect only in a server's base context (SNICallback
- * applies certificate, key and chain, and ignores the rest in silence). One per proxy, certificate and ALPN list, made when
- * first needed: 40 kB and 0.4 ms each.
+ * applies certificate, key and chain, and ignores the rest in silence). One per proxy, certificate, ALPN list and generation of
+ * ticket keys (a context has one set of keys), made when first needed: 40 kB and 0.4 ms each. Handshakes and connections keep
+ * the one that they began with.
  */
 export class EngineSet {
-  readonly #engines = new WeakMap<FrontendProxy, Map<string, Server>>();
+  readonly #clock: Clock;
+  readonly #engines = new WeakMap<FrontendProxy, Map<string, Engine>>();
   readonly #waiting = new WeakMap<Socket, EngineClient>();
 
-  /**
-   * Hands a socket, whose first bytes were put back, to the engine. `http2`: may be offered (RFC 9113 section 9.2; the
-   * hello tells before the handshake which version and suite it will be).
-   */
-  start(
-    proxy: FrontendProxy,
-    certificate: CertificateEntry,
-    http2: 'h2' | 'no-h2',
-    socket: Socket,
-    client: EngineClient,
-  ): void {
-    this.#waiting.set(socket, client);
-    this.#engineFor(proxy, certificate, http2).emit('connection', socket);
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
-  #engineFor(proxy: FrontendProxy, certificate: CertificateEntry, http2: 'h2' | 'no-h2'): Server {
+  /** Hands a socket, whose first bytes were put back, to the engine. */
+  start(proxy: FrontendProxy, choice: EngineChoice, socket: Socket, client: EngineClient): void {
+    this.#waiting.set(socket, client);
+    this.#engineFor(proxy, choice).emit('connection', socket);
+  }
+
+  #engineFor(proxy: FrontendProxy, choice: EngineChoice): Server {
     let engines = this.#engines.get(proxy);
     if (engines === undefined) {
       engines = new Map();
       this.#engines.set(proxy, engines);
     }
-    const key = `${http2} ${certificate.name}`;
-    let engine = engines.get(key);
-    if (engine === undefined) {
-      engine = this.#createEngine(proxy, certificate, http2);
-      engines.set(key, engine);
-    }
-    return engine;
+    const { certificate, http2, tickets } = choice;
+    const key = `${http2} ${tickets === null ? '' : tickets.id} ${certificate.name}`;
+    const existing = engines.get(key);
+    if (existing !== undefined) return existing.server;
+    this.#makeRoom(engines);
+    const server = this.#createEngine(proxy, choice);
+    engines.set(key, { server, validUntilMs: tickets === null ? Number.POSITIVE_INFINITY : tickets.validUntilMs });
+    return server;
   }
 
-  #createEngine(proxy: FrontendProxy, certificate: CertificateEntry, http2: 'h2' | 'no-h2'): Server {
+  /** Drops what is over with its ticket keys and, beyond the cap, the oldest: its next client makes it again, and tickets still fit. */
+  #makeRoom(engines: Map<string, Engine>): void {
+    const nowMs = this.#clock.wallMs();
+    for (const [key, engine] of engines) if (engine.validUntilMs <= nowMs) engines.delete(key);
+    if (engines.size < MAX_ENGINES) return;
+    for (const key of engines.keys()) {
+      engines.delete(key);
+      return;
+    }
+  }
+
+  #createEngine(proxy: FrontendProxy, { certificate, http2, tickets }: EngineChoice): Server {
     // disjoint lists end in a fatal no_application_protocol (RFC 7301 section 3.2)
+    const options = proxy.engineOptions(certificate, tickets);
     const engine = createServer({
-      ...proxy.engineOptions(certificate),
+      ...(proxy.clientAuthentication?.engineOptions(options) ?? options),
       ALPNProtocols: http2 === 'h2' ? ['h2', 'http/1.1'] : ['http/1.1'],
     });
     engine.on('secureConnection', (socket) => {
@@ -76,3 +103,5 @@ export class EngineSet {
     return client;
   }
 }
+
+const MAX_ENGINES = 1024; // per proxy and listener: 40 MB; a certificate map may have 5000 entries

@@ -1,11 +1,11 @@
 import type { TLSSocket } from 'node:tls';
+import type { ClientCertificateFacts } from '../http/client-certificate.ts';
 import type { TlsFacts } from '../http/exchange.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import { cipherSuiteCode } from '../tls/cipher-suite-names.ts';
 import type { ClientHello } from '../tls/client-hello.ts';
+import { fingerprints } from '../tls/fingerprints.ts';
 import { helloOffer } from '../tls/hello-offer.ts';
-import { ja3 } from '../tls/ja3.ts';
-import { ja4 } from '../tls/ja4.ts';
 import type { Negotiation } from '../tls/negotiate.ts';
 
 /**
@@ -22,6 +22,8 @@ export class HandshakeFacts implements TlsFacts {
   readonly resumed: boolean;
   readonly certificate: string;
   readonly sslPolicy: string | null;
+  clientCertificate: ClientCertificateFacts | null;
+  servedNames: readonly string[] | null;
   #hello: ClientHello | null;
   #ja3: string;
   #ja4: string;
@@ -44,9 +46,17 @@ export class HandshakeFacts implements TlsFacts {
     this.alpn = socket.alpnProtocol === false || socket.alpnProtocol === null ? null : socket.alpnProtocol;
     this.certificate = certificate.name;
     this.sslPolicy = sslPolicy;
+    this.clientCertificate = null;
+    this.servedNames = null;
     this.#hello = hello;
     this.#ja3 = '';
     this.#ja4 = '';
+  }
+
+  /** Also when a reload brings another verdict. */
+  authenticated(client: ClientCertificateFacts, servedNames: readonly string[] | null): void {
+    this.clientCertificate = client;
+    this.servedNames = servedNames;
   }
 
   get offer(): string | null {
@@ -65,8 +75,9 @@ export class HandshakeFacts implements TlsFacts {
 
   #fingerprint(): void {
     if (this.#hello === null) return;
-    this.#ja3 = ja3(this.#hello);
-    this.#ja4 = ja4(this.#hello);
+    const { ja3, ja4 } = fingerprints(this.#hello);
+    this.#ja3 = ja3;
+    this.#ja4 = ja4;
     this.#hello = null;
   }
 }

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../base/errors.ts';
 import type { ClientHello } from '../tls/client-hello.ts';
 import { helloOffer } from '../tls/hello-offer.ts';
 import { summarizeHello } from '../tls/hello-summary.ts';
@@ -22,7 +23,7 @@ export function reportHandshakeFailure(
     remotePort: connection.remotePort,
     reason: verdict.reason,
     side: verdict.side,
-    statusDetails: null,
+    statusDetails: isClientCertificateWord(verdict.reason) ? verdict.reason : null,
     detail: verdict.detail,
     sni: summary.sni,
     ja3: hello === null ? null : ja3(hello),
@@ -34,6 +35,11 @@ export function reportHandshakeFailure(
     offer: hello === null ? null : helloOffer(hello),
     durationMs,
   });
+}
+
+/** The words of the closed list for client certificates are the log words of base/error-codes.ts. */
+function isClientCertificateWord(reason: string): reason is ErrorCode {
+  return reason.startsWith('client_cert_');
 }
 
 const NOTHING_OFFERED = {

@@ -5,14 +5,23 @@ import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { http2Allowed } from '../tls/alpn.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
-import { chooseCertificate } from '../tls/choose-certificate.ts';
 import { HelloReader } from '../tls/client-hello.ts';
-import { alertRecord, type HandshakeFailureCause, handshakeFailureReason } from '../tls/handshake-failure-reason.ts';
-import { type Negotiation, negotiate } from '../tls/negotiate.ts';
+import {
+  alertRecord,
+  type HandshakeFailureCause,
+  type HandshakeFailureReason,
+  handshakeFailureReason,
+} from '../tls/handshake-failure-reason.ts';
+import { type Negotiation, negotiate, negotiatedVersion } from '../tls/negotiate.ts';
+import { peerChain } from '../tls/peer-chain.ts';
+import { chooseServedCertificate } from '../tls/served-certificates.ts';
+import { clientCertificateError, type JudgedClient } from './client-auth.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { EngineClient, EngineSet } from './engine.ts';
 import { HandshakeFacts } from './handshake-facts.ts';
 import { reportHandshakeFailure } from './handshake-failure.ts';
+import { observeFailed, observeSecured } from './hello-observer.ts';
+import { servedNames } from './served-names.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
 
 /** What a handshake needs of the listener. */
@@ -75,19 +84,42 @@ export class Handshake implements EngineClient {
     }
     const { proxy } = this.connection;
     const facts = new HandshakeFacts(socket, hello, this.#negotiation!, this.#certificate!, proxy.sslPolicyName);
+    const client = this.#authenticate(socket);
+    if (client === 'refused') return;
     if (facts.alpn === 'h2' && !this.#isHttp2Allowed(facts)) {
       this.#refuse('internal', `h2 was negotiated with ${facts.protocol} ${facts.cipher}`, 'destroy');
       return;
     }
-    this.connection.tls = facts;
+    if (client !== null) facts.authenticated(client.facts, servedNames(this.#certificate!));
+    this.connection.authenticated(facts, client);
     this.#finish();
     const durationMs = this.#owner.clock.monotonicMs() - this.#startedAtMs;
     this.connection.events.onHandshake(this.connection, facts, durationMs);
+    observeSecured(this.connection, hello, this.#negotiation!, facts, this.#owner.clock.wallMs());
     this.#owner.onSecured(socket, this.connection);
   }
 
   onTlsError(error: Error & { code?: string }): void {
-    this.#fail({ how: 'error', code: error.code ?? '' }, 'leave');
+    const code = error.code ?? '';
+    const reason = this.connection.proxy.clientAuthentication === null ? null : clientCertificateError(code);
+    if (reason === null) this.#fail({ how: 'error', code }, 'leave');
+    else this.#fail({ how: 'refused', reason: reason as HandshakeFailureReason, detail: code }, 'leave');
+  }
+
+  /** The verdict on the client, before any exchange; null: it was not asked. */
+  #authenticate(socket: TLSSocket): JudgedClient | 'refused' | null {
+    const { clientAuthentication } = this.connection.proxy;
+    if (clientAuthentication === null) return null;
+    if (socket.isSessionReused()) {
+      // such engines issue no tickets; a resumed session shows no chain that could be verified
+      this.#refuse('internal', 'a session was resumed on an engine that authenticates clients', 'destroy');
+      return 'refused';
+    }
+    const client = clientAuthentication.judge(peerChain(socket), this.#owner.clock.wallMs());
+    const { error, reason } = client.facts;
+    if (error === null || !clientAuthentication.rejectsInvalid) return client;
+    this.#refuse(error as HandshakeFailureReason, reason, 'destroy');
+    return 'refused';
   }
 
   #read(): void {
@@ -115,9 +147,11 @@ export class Handshake implements EngineClient {
   #chooseAndStart(): void {
     const { proxy } = this.connection;
     const hello = this.#reader.hello!;
-    const choice = chooseCertificate(hello, proxy.policy, proxy.certificates, this.#owner.clock.wallMs());
+    const choice = chooseServedCertificate(hello, proxy.policy, proxy.certificates, this.#owner.clock.wallMs());
     if (choice.entry === null) {
-      this.#refuse(choice.reason, choice.detail, 'alert');
+      const lacksSni = choice.reason === 'sni_unknown' && hello.serverName === null;
+      const isTls13 = lacksSni && negotiatedVersion(hello, proxy.policy) === 'TLSv1.3';
+      this.#refuse(choice.reason, choice.detail, isTls13 ? 'missing-extension' : 'alert');
       return;
     }
     const negotiation = negotiate(hello, proxy.policy, choice.entry);
@@ -125,7 +159,9 @@ export class Handshake implements EngineClient {
     this.#negotiation = negotiation;
     const http2 = negotiation.ok && !http2Allowed(negotiation.version, negotiation.suite) ? 'no-h2' : 'h2';
     this.#socket.unshift(this.#reader.bytes);
-    this.#owner.engines.start(proxy, choice.entry, http2, this.#socket, this);
+    const version = negotiation.ok ? negotiation.version : null;
+    const tickets = proxy.ticketGeneration(choice.entry, version, hello.ticketKeyName);
+    this.#owner.engines.start(proxy, { certificate: choice.entry, http2, tickets }, this.#socket, this);
   }
 
   /** A second look after the fact: a resumed session brings its own suite. */
@@ -143,7 +179,7 @@ export class Handshake implements EngineClient {
     this.#fail({ how: 'closed' }, 'destroy');
   }
 
-  #refuse(reason: Parameters<typeof alertRecord>[0], detail: string, farewell: Farewell): void {
+  #refuse(reason: HandshakeFailureReason, detail: string, farewell: Farewell): void {
     this.#fail({ how: 'refused', reason, detail }, farewell);
   }
 
@@ -153,9 +189,11 @@ export class Handshake implements EngineClient {
     const { hello } = this.#reader;
     const verdict = handshakeFailureReason(hello, this.connection.proxy.policy, this.#certificate, cause);
     reportHandshakeFailure(this.connection, hello, verdict, this.#owner.clock.monotonicMs() - this.#startedAtMs);
+    if (hello !== null) {
+      observeFailed(this.connection, hello, this.#negotiation, cause, verdict.reason, this.#owner.clock.wallMs());
+    }
     if (farewell === 'leave') return;
-    const lastWords =
-      farewell === 'plain-http' ? PLAIN_HTTP_ANSWER : farewell === 'alert' ? alertRecord(verdict.reason) : null;
+    const lastWords = lastWordsOf(farewell, verdict.reason);
     if (lastWords === null) this.#socket.destroy();
     else sayGoodbye(this.#socket, lastWords, this.#owner.timeouts.discardMs);
   }
@@ -194,10 +232,18 @@ function sayGoodbye(socket: Socket, bytes: Buffer, lingerMs: number): void {
   socket.end(bytes);
 }
 
-type Farewell = 'plain-http' | 'alert' | 'destroy' | 'leave';
+function lastWordsOf(farewell: Farewell, reason: HandshakeFailureReason): Buffer | null {
+  if (farewell === 'plain-http') return PLAIN_HTTP_ANSWER;
+  if (farewell === 'missing-extension') return MISSING_EXTENSION;
+  return farewell === 'alert' ? alertRecord(reason) : null;
+}
+
+type Farewell = 'plain-http' | 'alert' | 'missing-extension' | 'destroy' | 'leave';
 
 function ignore(): void {}
 
+/** RFC 8446 §9.2: what TLS 1.3 says to a client without SNI where one is needed. */
+const MISSING_EXTENSION = Buffer.from([21, 3, 1, 0, 2, 2, 109]);
 const PLAIN_HTTP_TEXT = 'This is a TLS port: use https.\n';
 const PLAIN_HTTP_ANSWER = Buffer.from(
   `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: ${PLAIN_HTTP_TEXT.length}\r\nconnection: close\r\n\r\n${PLAIN_HTTP_TEXT}`,

@@ -34,8 +34,8 @@ export class Http1Door {
     return this.#connections.size;
   }
 
-  /** `socket`: the TLS socket after its handshake, or a plain one. */
-  accept(socket: Socket, facts: ClientConnection): void {
+  /** `socket`: the TLS socket after its handshake, or a plain one. Returns how to end it after its exchange. */
+  accept(socket: Socket, facts: ClientConnection): () => void {
     const connection = new Http1Connection(this, socket, facts);
     this.#connections.set(socket, connection);
     socket.on('close', () => {
@@ -44,6 +44,7 @@ export class Http1Door {
     });
     socket.on('error', ignore); // an upgraded socket has lost node:http's listener; 'close' follows and says enough
     this.#server.emit('connection', socket);
+    return () => connection.drain();
   }
 
   /** Idle connections close, busy ones after their exchange. */

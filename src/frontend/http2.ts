@@ -28,12 +28,13 @@ export class Http2Door {
     return this.#sessions.size;
   }
 
-  /** `socket`: the TLS socket after its handshake. */
-  accept(socket: Socket, facts: ClientConnection): void {
+  /** `socket`: the TLS socket after its handshake. Returns how to end it after its exchanges. */
+  accept(socket: Socket, facts: ClientConnection): () => void {
     socket.on('error', ignore); // the session's 'close' follows and says enough
     this.#accepting = facts;
     this.#serverFor(facts.proxy.limits.concurrentStreams).emit('connection', socket);
     this.#accepting = null;
+    return () => this.#drainOne(facts);
   }
 
   drain(): void {
@@ -47,6 +48,10 @@ export class Http2Door {
   /** Ends the sweeps; sessions are closed by drain() or closeNow(). */
   stop(): void {
     clearInterval(this.#sweep);
+  }
+
+  #drainOne(facts: ClientConnection): void {
+    for (const session of this.#sessions) if (session.facts === facts) session.drain();
   }
 
   #serverFor(concurrentStreams: number): Http2Server {

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { Admission, openFileLimit, type Refusal } from './admission.ts';
 import { ClientConnection, type ConnectionHome } from './client-connection.ts';
+import { ClientReview } from './client-review.ts';
 import { EngineSet } from './engine.ts';
 import { Handshake, type HandshakeOwner } from './handshake.ts';
 import { reportHandshakeFailure } from './handshake-failure.ts';
@@ -32,19 +33,29 @@ export class Listener {
   readonly #http1: Http1Door;
   readonly #http2: Http2Door;
   readonly #handshakes: HandshakeOwner;
+  readonly #review = new ClientReview();
+  readonly #reviewTimer: NodeJS.Timeout;
+  readonly #clock: Clock;
   readonly #whenEmpty: (() => void)[] = [];
   #isDraining = false;
+  #reviewTimeoutMs = DEFAULT_REVIEW_TIMEOUT_MS;
   #pausedFor: string | null = null;
 
   constructor(options: ListenerOptions) {
     const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     const clock = options.clock ?? systemClock;
     this.#options = options;
+    this.#clock = clock;
+    this.#reviewTimer = setInterval(
+      () => this.#review.sweep(clock.wallMs(), this.#reviewTimeoutMs),
+      timeouts.checkIntervalMs,
+    );
+    this.#reviewTimer.unref();
     this.#admission = options.admission ?? new Admission(openFileLimit());
     this.#http1 = new Http1Door(timeouts, clock);
     this.#http2 = new Http2Door(timeouts, clock);
     this.#handshakes = {
-      engines: new EngineSet(),
+      engines: new EngineSet(clock),
       timeouts,
       clock,
       onHandshakeOver: () => this.#admission.handshakeOver(),
@@ -104,6 +115,15 @@ export class Listener {
     return this.#empty();
   }
 
+  /**
+   * After a reload: `current()` may judge clients by another trust. Connections that it would not have let in end after their
+   * current exchange, and at last after `timeoutMs`.
+   */
+  reviewClients(timeoutMs: number): void {
+    this.#reviewTimeoutMs = timeoutMs;
+    this.#review.review(this.#options.current(), this.#clock.wallMs(), timeoutMs);
+  }
+
   #onConnection(socket: Socket): void {
     const connection = new ClientConnection(socket, this.#options);
     const { remoteAddress } = connection;
@@ -120,7 +140,13 @@ export class Listener {
   #onSecured(socket: TLSSocket, connection: ClientConnection): void {
     const door = connection.tls?.alpn === 'h2' ? this.#http2 : this.#http1;
     if (door === this.#http1) socket.allowHalfOpen = true; // a client that ends its side after the request still gets the response
-    door.accept(socket, connection);
+    const open = { connection, drain: door.accept(socket, connection) };
+    this.#review.opened(open);
+    socket.on('close', () => this.#review.closed(connection));
+    connection.onUnjudged = () => {
+      this.#review.reviewOne(open, this.#options.current(), this.#clock.wallMs(), this.#reviewTimeoutMs);
+    };
+    connection.onUnjudged(); // a reload may have come during its handshake
     if (this.#isDraining) door.drain(); // it was in its handshake when the others were told
   }
 
@@ -164,6 +190,7 @@ export class Listener {
 
   #settle(): void {
     if (this.#whenEmpty.length === 0) return;
+    clearInterval(this.#reviewTimer);
     this.#http1.stop();
     this.#http2.stop();
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
@@ -178,4 +205,5 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   handshake_limit: 'limits.unfinishedHandshakes is reached',
 };
 
+const DEFAULT_REVIEW_TIMEOUT_MS = 30_000; // the default of sallyport.drain.timeoutSec
 const BACKLOG = 4096; // the kernel caps it at net.core.somaxconn, by default as much

@@ -55,6 +55,7 @@ export class ListenerSet {
       const running = next.listeners.get(key);
       if (running !== undefined) {
         entry.running = running;
+        entry.listener.reviewClients(next.configuration.settings.drain.timeoutSec * 1000);
         continue;
       }
       this.#bound.delete(key);

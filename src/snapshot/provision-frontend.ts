@@ -1,10 +1,13 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { LinkedCertificate, LinkedHttpsProxy, SallyportSettings } from '../config/linked.ts';
+import type { LinkedHttpsProxy, SallyportSettings } from '../config/linked.ts';
+import { clientAuthentication } from '../frontend/client-auth.ts';
 import type { FrontendProxy } from '../frontend/contract.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import { contextOptions } from '../tls/context-options.ts';
+import { allCertificates, servedCertificates } from '../tls/served-certificates.ts';
 import { sessionIdentity } from '../tls/session-identity.ts';
 import { effectivePolicy } from '../tls/ssl-policy.ts';
+import { EngineTickets, type TicketGeneration } from '../tls/ticket-keys.ts';
 import type { RouteSlot } from './route-slot.ts';
 import type { SnapshotParts } from './snapshot-parts.ts';
 
@@ -16,36 +19,50 @@ export function provisionFrontend(
   parts: SnapshotParts,
 ): FrontendProxy {
   const policy = effectivePolicy(linked.sslPolicy, parts.clock.wallMs());
-  const certificates = linked.certificates.map(certificateEntry);
-  const engineOptions = (certificate: CertificateEntry) =>
-    contextOptions(policy, certificate, sessionIdentity(parts.ticketMaster, linked.name, policy, certificate.name));
-  for (const certificate of certificates) assertUsable(linked.name, certificate, engineOptions(certificate));
+  const certificates = servedCertificates(linked);
+  const engineOptions = (certificate: CertificateEntry, tickets: TicketGeneration | null) =>
+    contextOptions(policy, certificate, tickets);
+  const clients = linked.serverTlsPolicy === null ? null : clientAuthentication(linked.serverTlsPolicy);
+  const collection = linked.certificateMap === null ? 'sslCertificates' : 'certificates';
+  for (const certificate of allCertificates(certificates)) {
+    const options = engineOptions(certificate, null);
+    assertUsable(linked.name, `${collection}/${certificate.name}`, clients?.engineOptions(options) ?? options);
+  }
+  const { clock, ticketKeys } = parts;
+  const engineTickets = new Map<string, EngineTickets>();
   return {
     name: linked.name,
     sslPolicyName: linked.sslPolicy?.name ?? null,
     policy,
+    shadowPolicies: linked.shadowSslPolicies.map((shadow) => effectivePolicy(shadow, parts.clock.wallMs())),
     keepAliveTimeoutMs: linked.httpKeepAliveTimeoutSec * 1000,
     limits: settings.limits,
     certificates,
+    ticketGeneration(certificate, version, offeredKeyName) {
+      if (clients !== null || !ticketKeys.issuesFor(version)) return null; // security rule 19
+      let tickets = engineTickets.get(certificate.name);
+      if (tickets === undefined) {
+        const identity = sessionIdentity(linked.name, policy, `${collection}/${certificate.name}`);
+        tickets = new EngineTickets(ticketKeys, identity);
+        engineTickets.set(certificate.name, tickets);
+      }
+      return tickets.generationFor(offeredKeyName, clock.wallMs());
+    },
     engineOptions,
+    clientAuthentication: clients,
     onExchange: routes.onExchange,
   };
 }
 
 /** Engines are made at first use; what OpenSSL does not take must be known before (`check` comes through here as well). */
-function assertUsable(proxy: string, certificate: CertificateEntry, options: SecureContextOptions): void {
+function assertUsable(proxy: string, label: string, options: SecureContextOptions): void {
   try {
     createSecureContext(options);
   } catch (error) {
     const found = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     throw new Error(
-      `Cannot serve sslCertificates/${certificate.name} under targetHttpsProxies/${proxy}: OpenSSL refuses it (${found}); check key, chain and SSL policy`,
+      `Cannot serve ${label} under targetHttpsProxies/${proxy}: OpenSSL refuses it (${found}); check key, chain and SSL policy`,
       { cause: error },
     );
   }
-}
-
-function certificateEntry(linked: LinkedCertificate): CertificateEntry {
-  const { name, keyType, keyBits, hostNames, notBeforeMs, notAfterMs, certificatePem, privateKeyPem } = linked;
-  return { name, keyType, keyBits, hostNames, notBeforeMs, notAfterMs, certificatePem, privateKeyPem };
 }

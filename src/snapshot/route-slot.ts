@@ -1,11 +1,20 @@
 // hot path: onExchange runs once per request.
 import type { BackendService } from '../backend/contract.ts';
 import type { LinkedUrlMap } from '../config/linked.ts';
+import type { ServiceFieldRules } from '../forward/field-rules.ts';
 import { createForwarder } from '../forward/forwarder.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { compileUrlMap } from '../routing/compile-url-map.ts';
 import type { RunningService } from './snapshot.ts';
 import type { SnapshotParts } from './snapshot-parts.ts';
+
+/** What a listener's exchanges are routed by. */
+export interface Routes {
+  readonly urlMap: LinkedUrlMap;
+  /** All of the configuration, by name. */
+  readonly services: ReadonlyMap<string, RunningService>;
+  readonly fields: ServiceFieldRules;
+}
 
 /**
  * The one indirection between a listener's connections and the newest routes. A listener that a reload removes keeps its last
@@ -14,26 +23,22 @@ import type { SnapshotParts } from './snapshot-parts.ts';
 export class RouteSlot {
   #forward: (exchange: Exchange) => void;
 
-  constructor(urlMap: LinkedUrlMap, services: ReadonlyMap<string, RunningService>, parts: SnapshotParts) {
-    this.#forward = forwarderOf(urlMap, services, parts);
+  constructor(routes: Routes, parts: SnapshotParts) {
+    this.#forward = forwarderOf(routes, parts);
   }
 
   readonly onExchange = (exchange: Exchange): void => {
     this.#forward(exchange);
   };
 
-  route(urlMap: LinkedUrlMap, services: ReadonlyMap<string, RunningService>, parts: SnapshotParts): void {
-    this.#forward = forwarderOf(urlMap, services, parts);
+  route(routes: Routes, parts: SnapshotParts): void {
+    this.#forward = forwarderOf(routes, parts);
   }
 }
 
-function forwarderOf(
-  urlMap: LinkedUrlMap,
-  running: ReadonlyMap<string, RunningService>,
-  parts: SnapshotParts,
-): (exchange: Exchange) => void {
+function forwarderOf({ urlMap, services: running, fields }: Routes, parts: SnapshotParts): (exchange: Exchange) => void {
   const services = new Map<string, BackendService>();
   for (const [name, { service }] of running) services.set(name, service);
   const { clock, recorder } = parts;
-  return createForwarder({ urlMap: compileUrlMap(urlMap, services), recorder, clock });
+  return createForwarder({ urlMap: compileUrlMap(urlMap, services), recorder, clock, fields });
 }

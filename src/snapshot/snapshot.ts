@@ -1,6 +1,7 @@
 import type { BackendService } from '../backend/contract.ts';
 import { digestOf } from '../base/digest.ts';
 import type { LinkedConfiguration } from '../config/linked.ts';
+import { ServiceFieldRules } from '../forward/field-rules.ts';
 import type { FrontendProxy } from '../frontend/contract.ts';
 import { provisionFrontend } from './provision-frontend.ts';
 import { provisionServices } from './provision-services.ts';
@@ -12,6 +13,7 @@ export interface Snapshot {
   readonly configuration: LinkedConfiguration;
   /** By name. */
   readonly services: ReadonlyMap<string, RunningService>;
+  readonly fields: ServiceFieldRules;
   /** By `address:port`. */
   readonly listeners: ReadonlyMap<string, RunningListener>;
 }
@@ -41,25 +43,29 @@ export function provision(
   parts: SnapshotParts,
 ): Snapshot {
   const services = provisionServices(configuration, previous?.services ?? new Map(), parts);
+  const fields = new ServiceFieldRules(configuration.backendServices);
   const listeners = new Map<string, RunningListener>();
   for (const linked of configuration.listeners) {
     const key = listenerKey(linked.address, linked.port);
     const before = previous?.listeners.get(key);
     const digest = digestOf([linked.forwardingRule, linked.proxy.digest, configuration.settings.limits]);
-    const routes = before?.routes ?? new RouteSlot(linked.proxy.urlMap, services, parts);
+    const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields }, parts);
     const proxy =
       before?.digest === digest ? before.proxy : provisionFrontend(linked.proxy, configuration.settings, routes, parts);
     const { address, port, forwardingRule } = linked;
     listeners.set(key, { address, port, forwardingRule, digest, proxy, routes });
   }
-  return { configuration, services, listeners };
+  return { configuration, services, fields, listeners };
 }
 
 /** Makes `next` current: from now on every request, on old connections too, uses its routes and backends. */
 export function activate(next: Snapshot, parts: SnapshotParts): void {
+  const { ticketSecrets, settings } = next.configuration;
+  const { rotationSec, dangerTls12Tickets: dangerTls12 } = settings.sessionTickets;
+  parts.ticketKeys.use({ secrets: ticketSecrets.secrets, rotationSec, dangerTls12 });
   for (const linked of next.configuration.listeners) {
     const listener = next.listeners.get(listenerKey(linked.address, linked.port));
-    listener?.routes.route(linked.proxy.urlMap, next.services, parts);
+    listener?.routes.route({ urlMap: linked.proxy.urlMap, services: next.services, fields: next.fields }, parts);
   }
   for (const { service } of next.services.values()) service.start();
 }

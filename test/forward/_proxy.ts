@@ -57,6 +57,8 @@ export async function startProxy(
       maxConnectionsPerEndpoint: 100,
       maxPendingPerEndpoint: 100,
       healthCheck: null,
+      customRequestHeaders: [],
+      customResponseHeaders: [],
       ...overrides,
     },
     { clock: systemClock, events: noBackendEvents, sessions: new SessionStore(systemClock) },
@@ -65,6 +67,7 @@ export async function startProxy(
     name: 'web',
     sslPolicyName: null,
     policy: effectivePolicy(null, Date.now()),
+    shadowPolicies: [],
     keepAliveTimeoutMs: 610_000,
     limits: {
       connections: 100,
@@ -74,12 +77,15 @@ export async function startProxy(
       concurrentStreams: 32,
     },
     certificates: [],
+    ticketGeneration: () => null,
+    clientAuthentication: null,
     engineOptions: () => ({}),
     onExchange: createForwarder({ urlMap: mapTo(service), recorder: records }),
   };
   const events = {
     onHandshake() {},
     onHandshakeFailure() {},
+    onHello() {},
     onAcceptPaused() {},
     onBadRequest() {},
   };

@@ -1,6 +1,8 @@
 import type { ErrorCode, ProxyError } from '#src/base/errors.ts';
 import type { FrontendEvents, FrontendLimits, FrontendProxy, HandshakeFailure } from '#src/frontend/contract.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, TlsFacts } from '#src/http/exchange.ts';
+import type { HelloObservation } from '#src/telemetry/hello-observation.ts';
+import type { ClientHello } from '#src/tls/client-hello.ts';
 import { effectivePolicy } from '#src/tls/ssl-policy.ts';
 
 /** What a test sees of one exchange; it answers by itself unless told otherwise. */
@@ -64,6 +66,7 @@ export class Recorder implements FrontendEvents {
   readonly exchanges: Recorded[] = [];
   readonly handshakes: { connection: ConnectionFacts; tls: TlsFacts; durationMs: number }[] = [];
   readonly handshakeFailures: HandshakeFailure[] = [];
+  readonly hellos: { connection: ConnectionFacts; hello: ClientHello; observation: HelloObservation }[] = [];
   readonly badRequests: ErrorCode[] = [];
   readonly paused: string[] = [];
   /** Called for each new exchange; the default reads the body and answers 200 with "method target body". */
@@ -84,6 +87,11 @@ export class Recorder implements FrontendEvents {
 
   onHandshakeFailure(failure: HandshakeFailure): void {
     this.handshakeFailures.push(failure);
+    this.#changed();
+  }
+
+  onHello(connection: ConnectionFacts, hello: ClientHello, observation: HelloObservation): void {
+    this.hellos.push({ connection, hello, observation });
     this.#changed();
   }
 
@@ -139,9 +147,12 @@ export function stubProxy(
     name: 'test-proxy',
     sslPolicyName: null,
     policy: effectivePolicy(null, Date.now()),
+    shadowPolicies: [],
     keepAliveTimeoutMs: 610_000,
     certificates: [],
+    ticketGeneration: () => null,
     engineOptions: () => ({}),
+    clientAuthentication: null,
     onExchange: recorder.onExchange,
     ...overrides,
     limits: {

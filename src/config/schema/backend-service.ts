@@ -22,6 +22,14 @@ const subjectAltName = z.strictObject({
   uniformResourceIdentifier: z.string().optional(),
 });
 
+function customHeaders(to: 'requests' | 'responses') {
+  return z
+    .array(z.string('expected a text such as "X-Client-SNI:{tls_sni_hostname}"'))
+    .max(16, 'expected at most 16 headers') // spec 4.1
+    .default([])
+    .meta({ description: `Added to ${to}, "name:value" each; {variables} in the value are replaced.` });
+}
+
 export const backendServiceSchema = resource('backendServices', {
   name: computeName(),
   protocol: z.enum(['HTTP', 'HTTPS', 'HTTP2']).default('HTTP'),
@@ -33,6 +41,8 @@ export const backendServiceSchema = resource('backendServices', {
   affinityCookieTtlSec: onlyNeutral(0),
   compressionMode: onlyNeutral('DISABLED'),
   enableCDN: onlyNeutral(false),
+  customRequestHeaders: customHeaders('requests'),
+  customResponseHeaders: customHeaders('responses'),
   iap: z.strictObject({ enabled: onlyNeutral(false) }).optional(),
   tlsSettings: z
     .strictObject({

@@ -32,7 +32,10 @@ export const PLACEMENT_FIELDS = {
   backendAuthenticationConfigs: ['location'],
   // logConfig: changes of health are always logged.
   healthChecks: ['region', 'logConfig'],
+  serverTlsPolicies: ['location'],
   certificates: ['location'],
+  certificateMaps: ['location'],
+  certificateMapEntries: ['location'],
 } as const;
 
 /** What an export or a describe adds; Google sets them. */
@@ -63,7 +66,10 @@ export const OUTPUT_ONLY_FIELDS_OF_KIND = {
   trustConfigs: [],
   backendAuthenticationConfigs: [],
   healthChecks: [],
+  serverTlsPolicies: [],
   certificates: ['sanDnsnames', 'expireTime', 'pemCertificateOutput'],
+  certificateMaps: ['gclbTargets'],
+  certificateMapEntries: ['state'],
 } as const;
 
 /** Kinds that later work adds. An empty list of one is fine. */
@@ -72,9 +78,6 @@ export const LATER_KINDS: readonly string[] = [
   'targetHttpProxies',
   'targetTcpProxies',
   'targetGrpcProxies',
-  'certificateMaps',
-  'certificateMapEntries',
-  'serverTlsPolicies',
   'clientTlsPolicies',
   'authorizationPolicies',
   'httpHealthChecks',
@@ -100,18 +103,15 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     externalManagedBackendBucketMigrationTestingPercentage: '',
   },
   targetHttpsProxies: {
-    certificateMap: 'list the certificates in sslCertificates',
-    serverTlsPolicy: 'client certificates cannot be asked for yet',
-    shadowSslPolicies: '',
     authorizationPolicy: '',
     authentication: '',
     authorization: '',
     httpFilters: '',
-    certificateManagerCertificates: 'list the certificates in sslCertificates',
+    certificateManagerCertificates: 'write a certificateMap',
   },
   sslPolicies: {},
-  sslCertificates: { managed: 'write selfManaged', pkcs12: '', pkcs12File: 'convert it to PEM', passphraseFile: '' },
-  'sslCertificates.selfManaged': { pkcs12: '', pkcs12File: 'convert it to PEM', passphraseFile: '' },
+  sslCertificates: { managed: 'write selfManaged', pkcs12File: 'write it under selfManaged' },
+  'sslCertificates.selfManaged': { pkcs12: 'write pkcs12File', passphraseFile: 'write pkcs12PassphraseFile' },
   urlMaps: {
     defaultRouteAction: 'write defaultService',
     defaultUrlRedirect: 'write defaultService',
@@ -132,8 +132,6 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     customErrorResponsePolicy: '',
   },
   backendServices: {
-    customRequestHeaders: '',
-    customResponseHeaders: '',
     consistentHash: '',
     strongSessionAffinityCookie: '',
     outlierDetection: '',
@@ -185,17 +183,22 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     ipv6Address: 'write the IPv6 address as ipAddress',
     clientDestinationPort: '',
   },
-  trustConfigs: { revocation: 'certificates are not checked against CRLs yet', spiffeTrustStores: '' },
+  trustConfigs: { spiffeTrustStores: '' },
   backendAuthenticationConfigs: {},
   healthChecks: {
     udpHealthCheck: '',
     sourceRegions: '',
     grpcTlsHealthCheck: 'write type: GRPC_WITH_TLS and grpcHealthCheck',
   },
-  certificates: { managed: 'write selfManaged', managedIdentity: 'write selfManaged', pkcs12File: 'convert it to PEM' },
-  'certificates.selfManaged': { pkcs12: '', pkcs12File: 'convert it to PEM', passphraseFile: '' },
+  serverTlsPolicies: { serverCertificate: 'list the certificates in sslCertificates of the target proxy' },
+  'serverTlsPolicies.mtlsPolicy': { clientValidationCa: 'write clientValidationTrustConfig' },
+  certificates: {
+    managed: 'write selfManaged',
+    managedIdentity: 'write selfManaged',
+    pkcs12File: 'write it under selfManaged',
+  },
+  'certificates.selfManaged': { pkcs12: 'write pkcs12File', passphraseFile: 'write pkcs12PassphraseFile' },
   sallyport: {
-    sessionTickets: 'ticket keys are random per start',
     geoipDatabase: '',
     trustedProxies: '',
     proxyProtocol: '',
@@ -237,6 +240,6 @@ export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
     'PRIVATE_SERVICE_CONNECT',
     'GCE_VM_IP_PORTMAP',
   ],
-  'certificates.scope': ['DEFAULT', 'EDGE_CACHE', 'ALL_REGIONS'],
+  'certificates.scope': ['EDGE_CACHE'],
   'sallyport.accessLog.format': ['text', 'combined', 'common'],
 };

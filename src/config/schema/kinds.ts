@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { backendAuthenticationConfigSchema } from './backend-authentication-config.ts';
 import { backendServiceSchema } from './backend-service.ts';
 import { certificateSchema } from './certificate.ts';
+import { certificateMapEntrySchema, certificateMapSchema } from './certificate-map.ts';
 import { forwardingRuleSchema } from './forwarding-rule.ts';
 import { healthCheckSchema } from './health-check.ts';
 import { networkEndpointGroupSchema } from './network-endpoint-group.ts';
 import { sallyportSchema } from './sallyport.ts';
+import { serverTlsPolicySchema } from './server-tls-policy.ts';
 import { sslCertificateSchema } from './ssl-certificate.ts';
 import { sslPolicySchema } from './ssl-policy.ts';
 import { targetHttpsProxySchema } from './target-https-proxy.ts';
@@ -18,6 +20,7 @@ export const SCHEMAS = {
   targetHttpsProxies: targetHttpsProxySchema,
   sslPolicies: sslPolicySchema,
   sslCertificates: sslCertificateSchema,
+  serverTlsPolicies: serverTlsPolicySchema,
   urlMaps: urlMapSchema,
   backendServices: backendServiceSchema,
   networkEndpointGroups: networkEndpointGroupSchema,
@@ -25,6 +28,8 @@ export const SCHEMAS = {
   backendAuthenticationConfigs: backendAuthenticationConfigSchema,
   trustConfigs: trustConfigSchema,
   certificates: certificateSchema,
+  certificateMaps: certificateMapSchema,
+  certificateMapEntries: certificateMapEntrySchema,
 } as const;
 
 export type Kind = keyof typeof SCHEMAS;

@@ -1,0 +1,95 @@
+import type { CustomHeader } from '../../http/header-template.ts';
+import type { Resource } from '../resource.ts';
+import { lastSegment } from '../resource.ts';
+import type { Spec } from '../schema/kinds.ts';
+import { forEachSpec, type RuleContext } from './context.ts';
+import { customHeadersOf } from './custom-headers.ts';
+
+type Mode = Spec<'serverTlsPolicies'>['mtlsPolicy']['clientValidationMode'];
+
+/** A target proxy through which a service is reached; mode null: it does not ask for certificates. */
+interface Access {
+  readonly proxy: Resource<'targetHttpsProxies'>;
+  readonly mode: Mode | null;
+}
+
+/** Warns where a backend could take a client for somebody that nobody verified (security rule 18). */
+export function checkIdentityHeaders({ graph, findings }: RuleContext): void {
+  const accesses = accessesByService(graph);
+  forEachSpec(graph, 'backendServices', (service, spec) => {
+    const ways = accesses.get(service) ?? [];
+    const headers = customHeadersOf(spec.customRequestHeaders);
+    const claims = headers.findIndex(claimsIdentity);
+    const rejecting = ways.find(({ mode }) => mode === 'REJECT_INVALID');
+    const allowing = ways.find(({ mode }) => mode === 'ALLOW_INVALID_OR_MISSING_CLIENT_CERT');
+    const open = ways.find(({ mode }) => mode === null);
+    if (
+      claims !== -1 &&
+      allowing !== undefined &&
+      !headers.some((header) => uses(header, 'client_cert_chain_verified'))
+    ) {
+      findings.warning(
+        service,
+        ['customRequestHeaders'],
+        `This backend is told who a client claims to be, and not whether that was verified: ${allowing.proxy.label} lets unverified clients through; add a header with {client_cert_chain_verified}`,
+      );
+    }
+    if (claims !== -1 && rejecting === undefined && allowing === undefined && ways.length > 0) {
+      findings.warning(
+        service,
+        ['customRequestHeaders', claims],
+        'This header is always empty: no target proxy that leads here has a serverTlsPolicy; set one or remove it',
+      );
+    }
+    const bypass = open ?? allowing;
+    if (rejecting !== undefined && bypass !== undefined) {
+      findings.warning(
+        service,
+        [],
+        `This backend service stands behind REJECT_INVALID (${rejecting.proxy.label}) and can also be reached without a verified certificate through ${bypass.proxy.label}; give it a backend service of its own, or that proxy the same serverTlsPolicy`,
+      );
+    }
+  });
+}
+
+function accessesByService(graph: RuleContext['graph']): ReadonlyMap<Resource, readonly Access[]> {
+  const accesses = new Map<Resource, Access[]>();
+  const served = new Set(graph.all('forwardingRules').map(({ spec }) => lastSegment(spec?.target ?? '')));
+  forEachSpec(graph, 'targetHttpsProxies', (proxy, spec) => {
+    if (proxy.name === null || !served.has(proxy.name)) return;
+    const policy = graph.resolve('serverTlsPolicies', spec.serverTlsPolicy)?.spec ?? null;
+    const map = graph.resolve('urlMaps', spec.urlMap)?.spec;
+    if (!map) return;
+    const references = [map.defaultService];
+    for (const matcher of map.pathMatchers) {
+      references.push(matcher.defaultService, ...matcher.pathRules.map(({ service }) => service));
+    }
+    for (const reference of new Set(references)) {
+      const service = graph.resolve('backendServices', reference);
+      if (service === null) continue;
+      const list = accesses.get(service) ?? [];
+      list.push({ proxy, mode: policy?.mtlsPolicy.clientValidationMode ?? null });
+      accesses.set(service, list);
+    }
+  });
+  return accesses;
+}
+
+/** Says something about who the client is; client_cert_leaf and client_cert_chain are empty unless verified. */
+function claimsIdentity(header: CustomHeader): boolean {
+  return header.parts.some(
+    (part) => 'variable' in part && part.variable.startsWith('client_cert_') && !SAFE.has(part.variable),
+  );
+}
+
+function uses(header: CustomHeader, variable: string): boolean {
+  return header.parts.some((part) => 'variable' in part && part.variable === variable);
+}
+
+const SAFE: ReadonlySet<string> = new Set([
+  'client_cert_present',
+  'client_cert_chain_verified',
+  'client_cert_error',
+  'client_cert_leaf',
+  'client_cert_chain',
+]);

@@ -1,0 +1,89 @@
+import { type Deadline, startDeadline } from '../base/deadline.ts';
+import type { ClientConnection } from './client-connection.ts';
+import type { FrontendProxy } from './contract.ts';
+
+/** A connection after its handshake, as its door knows it. */
+export interface OpenConnection {
+  readonly connection: ClientConnection;
+  /** Connection: close or GOAWAY, and the end after what runs. */
+  drain(): void;
+}
+
+/**
+ * Verdicts on clients outlive neither the trust that they were made under nor the certificates (security rule 21). Connections
+ * whose client does not verify any more, or was never asked where the newest proxy asks, end after their current exchange, and what
+ * then still runs (WebSocket, tunnel) after `drain.timeoutSec`.
+ */
+export class ClientReview {
+  readonly #open = new Map<ClientConnection, OpenConnection>();
+  readonly #deadlines = new Map<ClientConnection, Deadline>();
+
+  opened(open: OpenConnection): void {
+    this.#open.set(open.connection, open);
+  }
+
+  closed(connection: ClientConnection): void {
+    this.#open.delete(connection);
+    this.#deadlines.get(connection)?.cancel();
+    this.#deadlines.delete(connection);
+  }
+
+  /** The proxy may have changed: every connection that it has not judged yet is judged, some at a time. */
+  review(proxy: FrontendProxy, atMs: number, timeoutMs: number): void {
+    this.#reviewSome([...this.#open.values()], 0, proxy, atMs, timeoutMs);
+  }
+
+  reviewOne(open: OpenConnection, proxy: FrontendProxy, atMs: number, timeoutMs: number): void {
+    const { connection } = open;
+    if (connection.judgedBy === proxy.clientAuthentication || connection.isExpelled) return;
+    if (isStillAuthenticated(connection, proxy, atMs)) connection.judgedBy = proxy.clientAuthentication;
+    else this.#expel(open, timeoutMs);
+  }
+
+  /** A connection whose turn has not come is judged before its next exchange (client-connection.ts). */
+  #reviewSome(
+    all: readonly OpenConnection[],
+    from: number,
+    proxy: FrontendProxy,
+    atMs: number,
+    timeoutMs: number,
+  ): void {
+    const to = Math.min(from + AT_A_TIME, all.length);
+    for (let i = from; i < to; i++) {
+      const open = all[i]!;
+      if (this.#open.has(open.connection)) this.reviewOne(open, proxy, atMs, timeoutMs);
+    }
+    if (to < all.length) setImmediate(() => this.#reviewSome(all, to, proxy, atMs, timeoutMs));
+  }
+
+  /** Ends connections whose certificate, or one above it, has run out. */
+  sweep(atMs: number, timeoutMs: number): void {
+    for (const open of this.#open.values()) if (open.connection.validUntilMs < atMs) this.#expel(open, timeoutMs);
+  }
+
+  #expel(open: OpenConnection, timeoutMs: number): void {
+    const { connection } = open;
+    if (connection.isExpelled) return;
+    connection.isExpelled = true;
+    this.#deadlines.set(
+      connection,
+      startDeadline(timeoutMs, () => connection.rawSocket.destroy()),
+    );
+    open.drain();
+  }
+}
+
+/** Judges the chain that the client sent in its handshake; a verdict that stands is what its next exchanges show. */
+function isStillAuthenticated(connection: ClientConnection, proxy: FrontendProxy, atMs: number): boolean {
+  const wanted = proxy.clientAuthentication;
+  if (wanted === null) return true; // what was verified stays so until it runs out
+  const before = connection.tls?.clientCertificate ?? null;
+  if (before === null) return false;
+  const { facts, validUntilMs } = wanted.judge(before.chain, atMs);
+  if (!facts.verified && (wanted.rejectsInvalid || before.verified)) return false;
+  connection.tls?.authenticated(facts, connection.tls.servedNames);
+  connection.validUntilMs = validUntilMs;
+  return true;
+}
+
+const AT_A_TIME = 16; // a chain takes up to 1 ms, a hostile one 50
