@@ -12,12 +12,14 @@ import { LineWriter } from '../telemetry/line-writer.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { RecentFailures } from '../telemetry/recent-failures.ts';
+import { ShadowClients } from '../telemetry/shadow-clients.ts';
 
 /** The logs and instruments of one process, and what the rooms report to. */
 export interface ProcessTelemetry {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly recentFailures: RecentFailures;
+  readonly shadowClients: ShadowClients;
   readonly recorder: ExchangeRecorder;
   readonly frontendEvents: FrontendEvents;
   readonly backendEvents: BackendEvents;
@@ -42,10 +44,12 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
   const lines = new AccessLog(accessWriter, { clock, sampleRate: accessLog.sampleRate });
   const handshakeLog = new HandshakeLog(accessWriter, clock, { successSampleRate: accessLog.handshakeSampleRate });
   const recentFailures = new RecentFailures();
+  const shadowClients = new ShadowClients();
   return {
     log,
     metrics,
     recentFailures,
+    shadowClients,
     recorder: new ExchangeTelemetry(lines, metrics.requests),
     frontendEvents: new FrontendTelemetry({
       clock,
@@ -53,7 +57,9 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
       accessLog: lines,
       handshakeLog,
       recentFailures,
+      shadowClients,
       handshakes: metrics.handshakes,
+      hellos: metrics.hellos,
       requests: metrics.requests,
     }),
     backendEvents: new BackendTelemetry(metrics.backends, log),

@@ -2,6 +2,7 @@ import { Registry } from 'prom-client';
 import { BackendMetrics } from './backend-metrics.ts';
 import { CertificateMetrics } from './certificate-metrics.ts';
 import { HandshakeMetrics } from './handshake-metrics.ts';
+import { HelloMetrics } from './hello-metrics.ts';
 import { countDroppedLines, ProcessMetrics } from './process-metrics.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
@@ -12,6 +13,7 @@ import { RequestMetrics } from './request-metrics.ts';
 export class Metrics {
   readonly requests: RequestMetrics;
   readonly handshakes: HandshakeMetrics;
+  readonly hellos: HelloMetrics;
   readonly backends: BackendMetrics;
   readonly certificates: CertificateMetrics;
   readonly process: ProcessMetrics;
@@ -21,6 +23,7 @@ export class Metrics {
     this.requests = new RequestMetrics(this.#registry);
     this.certificates = new CertificateMetrics(this.#registry);
     this.handshakes = new HandshakeMetrics(this.#registry, this.certificates);
+    this.hellos = new HelloMetrics(this.#registry);
     this.backends = new BackendMetrics(this.#registry);
     this.process = new ProcessMetrics(this.#registry, version);
   }

@@ -10,6 +10,7 @@ import { HandshakeLog } from '#src/telemetry/handshake-log.ts';
 import { createLog } from '#src/telemetry/log.ts';
 import { Metrics } from '#src/telemetry/metrics.ts';
 import { RecentFailures } from '#src/telemetry/recent-failures.ts';
+import { ShadowClients } from '#src/telemetry/shadow-clients.ts';
 import { connectionFacts, exchange, exchangeRecord, handshakeFailure, Lines, StillClock, tlsFacts } from './support.ts';
 
 /** `name{labels} value` lines without comments, labels in the order of their names. */
@@ -119,7 +120,9 @@ describe('handshake metrics', () => {
       accessLog: new AccessLog(lines, { clock, sampleRate: 1 }),
       handshakeLog: new HandshakeLog(lines, clock),
       recentFailures,
+      shadowClients: new ShadowClients(),
       handshakes: metrics.handshakes,
+      hellos: metrics.hellos,
       requests: metrics.requests,
     });
     return { metrics, events, lines, recentFailures };

@@ -1,0 +1,26 @@
+import { isIP } from 'node:net';
+
+/** An address cut to what says where it is from and not who it is: `203.0.113.0/24`, `2001:db8:1::/48`. '' for what is no address. */
+export function networkOf(address: string): string {
+  const version = isIP(address);
+  if (version === 4) return `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
+  if (version !== 6) return '';
+  const zone = address.indexOf('%'); // fe80::1%eth0
+  return `${firstGroups(zone === -1 ? address : address.slice(0, zone))}::/48`;
+}
+
+/** The first three groups, written as RFC 5952 does: no leading zeros, none at the end. */
+function firstGroups(address: string): string {
+  const [head = '', tail] = address.toLowerCase().split('::', 2);
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const after = tail === '' ? [] : tail.split(':');
+    // a dotted IPv4 address at the end stands for two groups
+    const missing = 8 - groups.length - after.length - (tail.includes('.') ? 1 : 0);
+    for (let i = 0; i < missing; i++) groups.push('0');
+    groups.push(...after);
+  }
+  const kept = groups.slice(0, 3).map((group) => Number.parseInt(group, 16));
+  while (kept.length > 0 && kept.at(-1) === 0) kept.pop();
+  return kept.map((group) => group.toString(16)).join(':');
+}
