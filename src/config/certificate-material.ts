@@ -9,6 +9,7 @@ import type { LinkedCertificate } from './linked.ts';
 import { readPem, readPrivateKey, writeCertificates } from './pem.ts';
 import type { PemSource } from './pem-field.ts';
 import type { Resource } from './resource.ts';
+import { warnOfChain } from './served-chain.ts';
 import { shownText } from './shown.ts';
 
 export interface CertificateSources {
@@ -17,7 +18,7 @@ export interface CertificateSources {
 }
 
 interface Checks {
-  readonly resource: Resource<'sslCertificates' | 'certificates'>;
+  readonly resource: Resource<'sslCertificates'> | Resource<'certificates'>;
   readonly findings: Findings;
   readonly nowMs: number;
 }
@@ -38,7 +39,7 @@ export function examineCertificate(sources: CertificateSources, checks: Checks):
   }
   const leaf = chain?.[0];
   if (chain === null || leaf === undefined) return null;
-  const role = checks.resource.kind === 'certificates' ? 'client' : 'server';
+  const role = roleOf(checks.resource);
   const key = keyTypeOf(leaf, role);
   if (key === null) {
     reportCertificate(
@@ -56,6 +57,12 @@ export function examineCertificate(sources: CertificateSources, checks: Checks):
     }
   }
   const isSound = checkLeaf(leaf, role, sources, checks);
+  if (role === 'server')
+    warnOfChain(
+      chain,
+      (message) => checks.findings.warning(checks.resource, sources.certificate.path, message),
+      checks.nowMs,
+    );
   if (key === null || keyReading.key === null || !isSound) return null;
   const certificatePem = writeCertificates(chain.map(({ der }) => der));
   const privateKeyPem = keyReading.key.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -77,6 +84,11 @@ export function examineCertificate(sources: CertificateSources, checks: Checks):
     file: sources.certificate.file,
     fileModifiedMs: sources.certificate.fileModifiedMs,
   };
+}
+
+/** Certificate Manager's are for backends only with scope CLIENT_AUTH (spec 3.8). */
+function roleOf(resource: Resource<'sslCertificates'> | Resource<'certificates'>): 'server' | 'client' {
+  return resource.kind === 'certificates' && resource.spec?.scope === 'CLIENT_AUTH' ? 'client' : 'server';
 }
 
 /** Parses one certificate, or says what is wrong with it. */
@@ -168,6 +180,7 @@ function checkLeaf(leaf: Certificate, role: 'server' | 'client', sources: Certif
     if (isExpired) refuse(`found that it expired on ${day}, expected one inside its validity; renew it`);
   } else {
     if (isExpired) warn(`This certificate expired on ${day}: clients will refuse it, though it is served; renew it`);
+    else if (leaf.notAfterMs - checks.nowMs < renewalMs(leaf)) warn(`This certificate expires on ${day}; renew it`);
     if (leaf.extendedKeyUsage !== null && !leaf.extendedKeyUsage.includes(OID.serverAuth)) {
       warn(
         'This certificate has an extended key usage without serverAuth: clients will refuse it; issue it for server authentication',
@@ -181,6 +194,11 @@ function checkLeaf(leaf: Certificate, role: 'server' | 'client', sources: Certif
     warn(`This certificate is not valid before ${from}: peers will refuse it until then`);
   }
   return isSound;
+}
+
+/** What is left of its life when it should have been renewed: a sixth (15 days of a 90-day one), 30 days at most. */
+function renewalMs({ notBeforeMs, notAfterMs }: Certificate): number {
+  return Math.min((notAfterMs - notBeforeMs) / 6, LONGEST_RENEWAL_MS);
 }
 
 function reportCertificate(sources: CertificateSources, checks: Checks, problem: string): void {
@@ -210,4 +228,5 @@ const EXPECTED_KEYS = {
   client: 'RSA with 2048 to 4096 bits, or ECDSA on P-256 or P-384',
 } as const;
 const BARRED_USAGES: ReadonlySet<string> = new Set([OID.codeSigning, OID.timeStamping, OID.ocspSigning]); // spec 2.2
+const LONGEST_RENEWAL_MS = 30 * 86_400_000;
 const COMMON_NAME = '2.5.4.3'; // X.520

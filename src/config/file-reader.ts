@@ -1,4 +1,4 @@
-import { lstat, readFile, stat } from 'node:fs/promises';
+import { lstat, readFile, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 export interface FileText {
@@ -10,13 +10,17 @@ export interface FileText {
   readonly mode: number;
 }
 
-export type FileReading =
-  | { readonly file: FileText; readonly problem: null }
-  | { readonly file: null; readonly problem: string };
+export interface FileBytes extends Omit<FileText, 'text'> {
+  readonly bytes: Uint8Array;
+}
 
-/** Reads text files, each once a load, and remembers all that were asked for, readable or not. */
+export type FileReading = Reading<FileText>;
+
+type Reading<T> = { readonly file: T; readonly problem: null } | { readonly file: null; readonly problem: string };
+
+/** Reads files, each once a load, and remembers all that were asked for, readable or not. */
 export class FileReader {
-  readonly #wanted = new Map<string, Promise<FileReading>>();
+  readonly #wanted = new Map<string, Promise<Reading<FileBytes>>>();
 
   /** Every path that was asked for or noted, absolute. */
   get paths(): readonly string[] {
@@ -30,27 +34,84 @@ export class FileReader {
       this.#wanted.set(absolute, Promise.resolve({ file: null, problem: 'found a folder' }));
   }
 
-  read(path: string): Promise<FileReading> {
+  /** A UTF-8 text. */
+  async read(path: string): Promise<FileReading> {
+    const { file, problem } = await this.readBytes(path);
+    if (file === null) return { file, problem };
+    const { bytes, ...facts } = file;
+    try {
+      const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+      return { file: { ...facts, text }, problem: null };
+    } catch {
+      return { file: null, problem: 'found bytes that are not UTF-8' };
+    }
+  }
+
+  readBytes(path: string, mostBytes: number = MAX_FILE_BYTES): Promise<Reading<FileBytes>> {
     const absolute = resolve(path);
-    const reading = this.#wanted.get(absolute) ?? readText(absolute);
+    const reading = this.#wanted.get(absolute) ?? readFrom(absolute, absolute, mostBytes);
     this.#wanted.set(absolute, reading);
     return reading;
   }
+
+  /**
+   * Reads files that belong together (a certificate and its key) as they were at one moment: symlinks are resolved once, so that both
+   * come from the same folder of a Kubernetes `..data` swap, and all is read again while anything of it changed meanwhile.
+   */
+  async readTogether(paths: readonly string[]): Promise<void> {
+    const missing = paths.map((path) => resolve(path)).filter((path) => !this.#wanted.has(path));
+    if (missing.length === 0) return;
+    for (let attempt = 1; ; attempt++) {
+      const before = await Promise.all(missing.map(placeOf));
+      const readings = await Promise.all(missing.map((path, index) => readFrom(path, before[index]?.target ?? path)));
+      const after = await Promise.all(missing.map(placeOf));
+      const isConsistent = before.every((place, index) => place.signature === after[index]?.signature);
+      if (!isConsistent && attempt < MOST_ATTEMPTS) continue;
+      for (const [index, path] of missing.entries()) {
+        const reading = readings[index];
+        if (reading === undefined) continue;
+        this.#wanted.set(
+          path,
+          Promise.resolve(
+            isConsistent ? reading : { file: null, problem: 'found that it kept changing while it was read' },
+          ),
+        );
+      }
+      return;
+    }
+  }
 }
 
-async function readText(path: string): Promise<FileReading> {
+interface FilePlace {
+  /** Where symlinks lead; the path itself when they lead nowhere. */
+  readonly target: string;
+  /** Changes with the target, its contents and its times. */
+  readonly signature: string;
+}
+
+async function placeOf(path: string): Promise<FilePlace> {
   try {
-    const facts = await stat(path);
+    const target = await realpath(path);
+    const facts = await stat(target, { bigint: true });
+    return { target, signature: `${target}:${facts.dev}:${facts.ino}:${facts.size}:${facts.mtimeNs}:${facts.ctimeNs}` };
+  } catch (error) {
+    return { target: path, signature: `missing:${(error as NodeJS.ErrnoException).code ?? ''}` };
+  }
+}
+
+/** `path` is what was asked for, `target` where it is. */
+async function readFrom(path: string, target: string, mostBytes = MAX_FILE_BYTES): Promise<Reading<FileBytes>> {
+  try {
+    const facts = await stat(target);
     // A pipe would block for ever, and could not be read again at a reload.
     if (!facts.isFile())
       return { file: null, problem: facts.isDirectory() ? 'found a folder' : 'found no regular file' };
-    if (facts.size > MAX_FILE_BYTES) {
-      return { file: null, problem: `found ${facts.size} bytes, expected at most ${MAX_FILE_BYTES}` };
+    if (facts.size > mostBytes) {
+      return { file: null, problem: `found ${facts.size} bytes, expected at most ${mostBytes}` };
     }
-    const bytes = await readFile(path);
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const bytes = await readFile(target);
     const mode = process.platform === 'win32' ? 0 : facts.mode & 0o777;
-    return { file: { text, path, modifiedMs: facts.mtimeMs, mode }, problem: null };
+    return { file: { bytes, path, modifiedMs: facts.mtimeMs, mode }, problem: null };
   } catch (error) {
     return { file: null, problem: await problemOf(error, path) };
   }
@@ -59,7 +120,6 @@ async function readText(path: string): Promise<FileReading> {
 /** From the code alone: Node's message repeats the path, which may hold an expanded variable. */
 async function problemOf(error: unknown, path: string): Promise<string> {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return 'found bytes that are not UTF-8';
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     const isDangling = await lstat(path).then(
       (facts) => facts.isSymbolicLink(),
@@ -72,3 +132,4 @@ async function problemOf(error: unknown, path: string): Promise<string> {
 }
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024; // a URL map may have 64 KB and a trust config 700 certificates: far above both
+const MOST_ATTEMPTS = 10; // a read takes well below a millisecond: who changes files that fast never stops

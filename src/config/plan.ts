@@ -38,9 +38,7 @@ function proxyLines(proxy: LinkedHttpsProxy): readonly string[] {
       ({ name, profile, minTlsVersion }) => `  shadow policy ${name}: ${profile}, ${minTlsVersion}`,
     ),
     ...clientLines(proxy.serverTlsPolicy),
-    ...proxy.certificates.map(
-      (certificate, index) => `  certificate ${certificateText(certificate)}${index === 0 ? ' (default)' : ''}`,
-    ),
+    ...servedLines(proxy),
     ...urlMapLines(proxy.urlMap),
   ];
 }
@@ -55,6 +53,22 @@ function clientLines(policy: LinkedServerTlsPolicy | null): readonly string[] {
 
 function trustText({ name, anchors, intermediates, allowlist }: LinkedTrustConfig): string {
   return `${name} (${anchors.length} anchors, ${intermediates.length} intermediates, ${allowlist.length} allowlisted)`;
+}
+
+function servedLines({ certificates, certificateMap }: LinkedHttpsProxy): readonly string[] {
+  if (certificateMap === null) {
+    return certificates.map(
+      (certificate, index) => `  certificate ${certificateText(certificate)}${index === 0 ? ' (default)' : ''}`,
+    );
+  }
+  return [
+    `  certificate map ${certificateMap.name}`,
+    ...certificateMap.entries.map(
+      ({ name, hostname, certificates: members }) =>
+        `    ${hostname ?? 'PRIMARY'} (${name}) -> ${members.map((member) => member.name).join(', ')}`,
+    ),
+    ...certificates.map((certificate) => `  certificate ${certificateText(certificate)}`),
+  ];
 }
 
 function urlMapLines(map: LinkedUrlMap): readonly string[] {

@@ -78,6 +78,7 @@ const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'pemCertificate',
   'pemPrivateKey',
   'passphrase',
+  'pkcs12Passphrase',
   'password',
   'secret',
   'token',

@@ -3,6 +3,7 @@ import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import { matchOf, type SniMatch } from '../tls/choose-certificate.ts';
 import { ja4 } from '../tls/ja4.ts';
 import { type Prediction, predict } from '../tls/predict.ts';
+import { servedCertificates } from '../tls/served-certificates.ts';
 import { effectivePolicy } from '../tls/ssl-policy.ts';
 import type { ExplainedClient } from './client.ts';
 import { instant, table } from './text.ts';
@@ -26,6 +27,7 @@ export interface CertificateExplanation {
 
 export interface ServedCertificate {
   readonly name: string;
+  readonly collection: 'sslCertificates' | 'certificates';
   readonly keyType: string;
   readonly keyBits: number;
   readonly hostNames: readonly string[];
@@ -56,7 +58,7 @@ export function explainCertificate(
 ): CertificateExplanation {
   const hello = client.hello(serverName);
   const steps: string[] = [];
-  const prediction = predict(hello, effectivePolicy(proxy.sslPolicy, nowMs), proxy.certificates, nowMs, steps);
+  const prediction = predict(hello, effectivePolicy(proxy.sslPolicy, nowMs), servedCertificates(proxy), nowMs, steps);
   return {
     ok: prediction.ok,
     proxy: proxy.name,
@@ -64,7 +66,7 @@ export function explainCertificate(
     client: { name: client.name, title: client.title, origin: client.origin, ja4: ja4(hello) },
     sni: hello.serverName,
     steps,
-    certificate: prediction.ok ? servedCertificate(prediction.certificate, prediction.match) : null,
+    certificate: prediction.ok ? servedCertificate(prediction.certificate, proxy, prediction.match) : null,
     negotiated: negotiatedTerms(prediction),
     failure: prediction.ok ? null : { reason: prediction.reason, detail: prediction.detail },
     notes: notesOf(prediction, hello.serverName, serverName ?? null, nowMs),
@@ -90,7 +92,7 @@ export function certificateText(explanation: CertificateExplanation, nowMs: numb
   text += `  hello: ${client.origin}; JA4 ${client.ja4}\n\n`;
   text += explanation.steps.map((step, index) => `${String(index + 1).padStart(3)}. ${step}\n`).join('');
   if (certificate !== null && negotiated !== null) {
-    text += `\nserves sslCertificates/${certificate.name}\n`;
+    text += `\nserves ${certificate.collection}/${certificate.name}\n`;
     text += table([
       ['key', `${certificate.keyType === 'RSA' ? `RSA ${certificate.keyBits}` : certificate.keyType}`],
       ['names', certificate.hostNames.join(', ')],
@@ -112,9 +114,10 @@ export function termsText(terms: NegotiatedTerms): string {
 }
 
 /** Field by field: the entry has the private key beside them. */
-function servedCertificate(entry: CertificateEntry, match: SniMatch): ServedCertificate {
+function servedCertificate(entry: CertificateEntry, proxy: LinkedHttpsProxy, match: SniMatch): ServedCertificate {
   return {
     name: entry.name,
+    collection: proxy.certificateMap === null ? 'sslCertificates' : 'certificates',
     keyType: entry.keyType,
     keyBits: entry.keyBits,
     hostNames: entry.hostNames,

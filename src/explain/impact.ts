@@ -3,6 +3,7 @@ import { clientPresets, presetHello } from '../tls/client-presets.ts';
 import { offeredHello } from '../tls/hello-offer.ts';
 import { ja4 } from '../tls/ja4.ts';
 import { predict } from '../tls/predict.ts';
+import { servedCertificates } from '../tls/served-certificates.ts';
 import { type EffectivePolicy, effectivePolicy } from '../tls/ssl-policy.ts';
 import { judgeNegotiated } from './impact-inference.ts';
 import { type HandshakeLine, type LogLine, type RequestLine, readLogLine } from './log-lines.ts';
@@ -134,8 +135,8 @@ function judgeHandshake(line: HandshakeLine, { proxy, from, to, nowMs }: Questio
     const detail = 'its handshake line has no offer';
     return { outcome: 'unknown', reason: 'not_logged', detail, groupNow: undefined, groupThen: undefined };
   }
-  const now = predict(hello, from, proxy.certificates, nowMs);
-  const then = predict(hello, to, proxy.certificates, nowMs);
+  const now = predict(hello, from, servedCertificates(proxy), nowMs);
+  const then = predict(hello, to, servedCertificates(proxy), nowMs);
   const groupNow = now.ok ? (now.group?.name ?? null) : undefined;
   if (then.ok) return { outcome: 'connects', groupNow, groupThen: then.group?.name ?? null };
   return { outcome: 'lost', reason: then.reason, detail: then.detail, groupNow, groupThen: null };
@@ -149,7 +150,7 @@ function judgeRequest(line: RequestLine, question: Question): ImpactVerdict {
   const preset = clientPresets().find((candidate) => candidate.name === name);
   if (preset === undefined) return certain;
   const { proxy, to, nowMs } = question;
-  const then = predict(presetHello(preset, line.sni), to, proxy.certificates, nowMs);
+  const then = predict(presetHello(preset, line.sni), to, servedCertificates(proxy), nowMs);
   if (then.ok) return { outcome: 'connects', groupNow: certain.groupNow, groupThen: then.group?.name ?? null };
   const detail = `judged as ${preset.name}: ${then.detail}`;
   return { outcome: 'lost', reason: then.reason, detail, groupNow: certain.groupNow, groupThen: null };
@@ -159,8 +160,8 @@ function judgeRequest(line: RequestLine, question: Question): ImpactVerdict {
 function gainOf(line: HandshakeLine, { proxy, from, to, nowMs }: Question): Reason | null {
   const hello = line.offer === null ? null : offeredHello(line.offer, line.sni);
   if (hello === null) return null;
-  const now = predict(hello, from, proxy.certificates, nowMs);
-  const then = predict(hello, to, proxy.certificates, nowMs);
+  const now = predict(hello, from, servedCertificates(proxy), nowMs);
+  const then = predict(hello, to, servedCertificates(proxy), nowMs);
   if (now.ok || !then.ok) return null;
   return { reason: now.reason, detail: `${then.version} ${then.suite.name} would be negotiated` };
 }

@@ -1,5 +1,6 @@
 import type { LinkedHttpsProxy } from '../config/linked.ts';
 import { predict } from '../tls/predict.ts';
+import { servedCertificates } from '../tls/served-certificates.ts';
 import { effectivePolicy, type PolicyWarning } from '../tls/ssl-policy.ts';
 import { type NegotiatedTerms, negotiatedTerms, termsText } from './certificate.ts';
 import type { ExplainedClient } from './client.ts';
@@ -44,6 +45,7 @@ export function explainPolicy(
   nowMs: number,
 ): PolicyExplanation {
   const policy = effectivePolicy(proxy.sslPolicy, nowMs);
+  const served = servedCertificates(proxy);
   return {
     proxy: proxy.name,
     sslPolicy: policy.name,
@@ -59,7 +61,7 @@ export function explainPolicy(
     sni: serverName,
     clients: clients.map((client) => {
       const { name, title, origin } = client;
-      const prediction = predict(client.hello(serverName), policy, proxy.certificates, nowMs);
+      const prediction = predict(client.hello(serverName), policy, served, nowMs);
       return {
         ok: prediction.ok,
         name,

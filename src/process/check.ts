@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import type { Diagnostic } from '../config/diagnostic.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { provision } from '../snapshot/snapshot.ts';
+import { SHORTEST_SECRET_BYTES, TicketKeys } from '../tls/ticket-keys.ts';
 
 export interface CheckReport {
   readonly errors: readonly Diagnostic[];
@@ -21,7 +22,7 @@ export async function checkConfiguration(path: string, env: NodeJS.ProcessEnv): 
       recorder: { started: () => {}, finished: () => {} },
       backendEvents: noBackendEvents,
       backendSessions: new SessionStore(systemClock),
-      ticketMaster: randomBytes(32),
+      ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
     });
   } catch (error) {
     const failure: Diagnostic = {

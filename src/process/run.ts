@@ -7,6 +7,7 @@ import { formatDiagnostic } from '../config/diagnostic.ts';
 import { type Loaded, loadConfiguration, type NotLoaded } from '../config/load.ts';
 import { activate, provision } from '../snapshot/snapshot.ts';
 import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
+import { SHORTEST_SECRET_BYTES, TicketKeys } from '../tls/ticket-keys.ts';
 import { ProxyProcess } from './proxy-process.ts';
 import { buildTelemetry } from './telemetry.ts';
 import { version } from './version.ts';
@@ -44,7 +45,7 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
     recorder: telemetry.recorder,
     backendEvents: telemetry.backendEvents,
     backendSessions: new SessionStore(systemClock),
-    ticketMaster: randomBytes(TICKET_MASTER_BYTES),
+    ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
   };
   try {
     const snapshot = provision(loaded.configuration, null, parts);
@@ -65,5 +66,3 @@ function openTelemetry(...args: Parameters<typeof buildTelemetry>): ReturnType<t
     throw new StartError(`Cannot open the access log '${args[0].destination}': ${(error as Error).message}`, [], error);
   }
 }
-
-const TICKET_MASTER_BYTES = 32; // the size of the SHA-256 that HKDF runs on (RFC 5869 §3.3)

@@ -2,6 +2,7 @@ import type { BackendEvents } from '../backend/events.ts';
 import type { SessionStore } from '../backend/session-store.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
+import type { TicketKeys } from '../tls/ticket-keys.ts';
 
 /** What outlives every snapshot and each one is built with. */
 export interface SnapshotParts {
@@ -10,6 +11,6 @@ export interface SnapshotParts {
   readonly backendEvents: BackendEvents;
   /** TLS sessions with backends: they outlive a reload that leaves an identity as it was. */
   readonly backendSessions: SessionStore;
-  /** At least 32 random bytes per process, never stored: the secret that ticket keys are derived from. */
-  readonly ticketMaster: Buffer;
+  /** The secrets of session tickets; `activate` gives them those of the configuration. */
+  readonly ticketKeys: TicketKeys;
 }

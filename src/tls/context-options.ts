@@ -1,8 +1,8 @@
 import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import type { CertificateEntry } from './certificate-entry.ts';
-import type { SessionIdentity } from './session-identity.ts';
 import type { EffectivePolicy } from './ssl-policy.ts';
+import type { TicketGeneration } from './ticket-keys.ts';
 
 /**
  * Policy and certificate as options of a TLS engine's base context: a policy works only there (SNICallback applies nothing
@@ -12,7 +12,7 @@ import type { EffectivePolicy } from './ssl-policy.ts';
 export function contextOptions(
   policy: EffectivePolicy,
   certificate: CertificateEntry,
-  session: SessionIdentity | null,
+  session: TicketGeneration | null,
 ): SecureContextOptions {
   return {
     cert: certificate.certificatePem,
@@ -30,7 +30,7 @@ export function contextOptions(
       : {
           sessionIdContext: session.sessionIdContext,
           ticketKeys: session.ticketKeys,
-          sessionTimeout: SESSION_TIMEOUT_SEC,
+          sessionTimeout: session.timeoutSec,
         }),
   };
 }
@@ -54,9 +54,7 @@ function groupList(policy: EffectivePolicy): string {
     : policy.groups.map((group) => group.opensslName).join(':');
 }
 
-function secureOptions(session: SessionIdentity | null): number {
+function secureOptions(session: TicketGeneration | null): number {
   const always = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA;
   return session === null ? always | constants.SSL_OP_NO_TICKET : always;
 }
-
-const SESSION_TIMEOUT_SEC = 3600; // security 20: min(3600, rotation / 2); the master lives as long as the process

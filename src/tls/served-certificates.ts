@@ -27,11 +27,19 @@ export function allCertificates(served: ServedCertificates): readonly Certificat
   return served instanceof CertificateMap ? served.certificates : served;
 }
 
-/** Of a target proxy as it was linked. */
+/** Of a target proxy as it was linked; a map is indexed once. */
 export function servedCertificates(proxy: {
   readonly certificates: readonly CertificateEntry[];
   readonly certificateMap: { readonly name: string; readonly entries: readonly CertificateMapEntry[] } | null;
 }): ServedCertificates {
   const { certificates, certificateMap } = proxy;
-  return certificateMap === null ? certificates : new CertificateMap(certificateMap.name, certificateMap.entries);
+  if (certificateMap === null) return certificates;
+  let map = MAPS.get(certificateMap);
+  if (map === undefined) {
+    map = new CertificateMap(certificateMap.name, certificateMap.entries);
+    MAPS.set(certificateMap, map);
+  }
+  return map;
 }
+
+const MAPS = new WeakMap<object, CertificateMap>();

@@ -6,8 +6,10 @@ import type { FrontendTimeouts } from '#src/frontend/timeouts.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import type { CertificateEntry } from '#src/tls/certificate-entry.ts';
 import { contextOptions } from '#src/tls/context-options.ts';
+import type { ServedCertificates } from '#src/tls/served-certificates.ts';
 import { sessionIdentity } from '#src/tls/session-identity.ts';
 import { effectivePolicy, type SslPolicy } from '#src/tls/ssl-policy.ts';
+import { EngineTickets, TicketKeys } from '#src/tls/ticket-keys.ts';
 import { Recorder, stubProxy } from './_recorder.ts';
 
 export interface TlsDoor {
@@ -24,7 +26,7 @@ export interface TlsDoor {
 
 export interface TlsDoorOptions {
   readonly policy?: SslPolicy | null;
-  readonly certificates?: readonly CertificateEntry[];
+  readonly certificates?: ServedCertificates;
   readonly timeouts?: Partial<FrontendTimeouts>;
   readonly limits?: Partial<FrontendLimits>;
   readonly keepAliveTimeoutMs?: number;
@@ -71,20 +73,19 @@ export async function startTlsDoor(options: TlsDoorOptions = {}): Promise<TlsDoo
   return door;
 }
 
-export function tlsProxy(
-  recorder: Recorder,
-  options: TlsDoorOptions,
-  certificates: readonly CertificateEntry[],
-): FrontendProxy {
+export function tlsProxy(recorder: Recorder, options: TlsDoorOptions, certificates: ServedCertificates): FrontendProxy {
   const policy = effectivePolicy(options.policy ?? null, Date.now());
-  const master = Buffer.alloc(32, 7);
+  const keys = new TicketKeys(Buffer.alloc(32, 7));
   return stubProxy(recorder, {
     policy,
     certificates,
     keepAliveTimeoutMs: options.keepAliveTimeoutMs ?? 610_000,
     limits: (options.limits ?? {}) as FrontendLimits,
-    engineOptions: (certificate) =>
-      contextOptions(policy, certificate, sessionIdentity(master, 'test-proxy', policy, certificate.name)),
+    ticketGeneration: ({ name }, _version, offeredKeyName) => {
+      const identity = sessionIdentity('test-proxy', policy, name);
+      return new EngineTickets(keys, identity).generationFor(offeredKeyName, Date.now());
+    },
+    engineOptions: (certificate, tickets) => contextOptions(policy, certificate, tickets),
   });
 }
 

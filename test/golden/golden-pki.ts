@@ -1,6 +1,8 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, randomBytes } from 'node:crypto';
+import { utimesSync } from 'node:fs';
 import type { Issued, IssueRequest } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
+import { makePkcs12 } from '../harness/pkcs12.ts';
 import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
 
 /** Every certificate that a golden case names, in a folder that the cases know as `${PKI}`. */
@@ -44,24 +46,40 @@ export async function makeGoldenPki(): Promise<GoldenPki> {
   write('root', root);
   write('issuing', issuing);
   write('stranger', other);
-  write('server', server);
+  write('server', server, issuing);
+  write('server-alone', server);
   write('server-chain', server, issuing);
   write('server-chain-wrong', server, other);
   write('server-chain-6', server, issuing, root, root, root, root);
-  write('server-p384', await leaf({ keyType: 'p384', dnsNames: ['*.site.example', 'SITE.example'] }));
-  write('server-p521', await leaf({ keyType: 'p521' }));
-  write('server-ed25519', await leaf({ keyType: 'ed25519' }));
+  write('server-p384', await leaf({ keyType: 'p384', dnsNames: ['*.site.example', 'SITE.example'] }), issuing);
+  write('server-p521', await leaf({ keyType: 'p521' }), issuing);
+  write('server-ed25519', await leaf({ keyType: 'ed25519' }), issuing);
   const rsa = await leaf({ keyType: 'rsa-2048' });
-  write('server-rsa', rsa);
-  write('server-rsa1024', weak);
-  write('server-expired', await leaf({ notAfter: new Date(Date.UTC(2026, 5, 30)) }));
-  write('server-future', await leaf({ notBefore: new Date(Date.UTC(2027, 0, 1)) }));
-  write('server-client-usage', await leaf({ extendedKeyUsage: ['clientAuth'] }));
-  write('server-nameless', await leaf({ subject: 'CN=no host name', dnsNames: [] }));
+  write('server-rsa', rsa, issuing);
+  write('server-rsa1024', weak, issuing);
+  write('server-rsa1024-alone', weak);
+  write('server-expired', await leaf({ notAfter: new Date(Date.UTC(2026, 5, 30)) }), issuing);
+  write('server-future', await leaf({ notBefore: new Date(Date.UTC(2027, 0, 1)) }), issuing);
+  write('server-client-usage', await leaf({ extendedKeyUsage: ['clientAuth'] }), issuing);
+  write('server-nameless', await leaf({ subject: 'CN=no host name', dnsNames: [] }), issuing);
   write(
     'server-sha1',
     await make({ subject: 'CN=site', dnsNames: ['site.example'], issuer: root, signatureHash: 'SHA-1' }),
   );
+  write('server-soon', await leaf({ notAfter: new Date(Date.UTC(2026, 10, 29)) }), issuing);
+  const weakCa = await make({ subject: 'CN=Weak CA', ca: true, issuer: root, signatureHash: 'SHA-1' });
+  const expiredCa = await make({
+    subject: 'CN=Expired CA',
+    ca: true,
+    issuer: weakCa,
+    notAfter: new Date(Date.UTC(2026, 5, 30)),
+  });
+  write('server-weak-chain', await leaf({ issuer: expiredCa }), expiredCa, weakCa);
+  const rsaAlone = await make({ subject: 'CN=site', dnsNames: ['site.example'], keyFrom: rsa });
+  folder.write('server-rsa.p12', makePkcs12(rsaAlone, GOLDEN_PASSPHRASE), 0o600);
+  folder.write('passphrase.txt', `${GOLDEN_PASSPHRASE}\n`, 0o600);
+  secrets.push(GOLDEN_PASSPHRASE);
+  writeTicketSecrets(folder, secrets);
   write('client', await client({}));
   write('client-server-usage', await client({ extendedKeyUsage: ['serverAuth'] }));
   write('client-no-usage', await client({ extendedKeyUsage: null }));
@@ -103,5 +121,27 @@ export async function makeGoldenPki(): Promise<GoldenPki> {
   return { folder, secrets };
 }
 
+function writeTicketSecrets(folder: TempFolder, secrets: string[]): void {
+  const base64 = randomBytes(48).toString('base64url');
+  const hex = randomBytes(32).toString('hex');
+  const short = randomBytes(31).toString('hex');
+  secrets.push(base64, hex, short);
+  const files: Readonly<Record<string, string>> = {
+    good: `# newest first\n${base64}\n\n  ${hex}  \n`,
+    short: `${base64}\n${short}\n`,
+    twice: `${hex}\n${hex.toUpperCase()}\n`,
+    empty: '# none\n',
+    odd: `${hex}\ncorrect horse battery staple\n`,
+    old: `${hex}\n`,
+  };
+  for (const [name, text] of Object.entries(files)) {
+    const file = folder.write(`tickets-${name}.keys`, text, name === 'good' ? 0o644 : 0o600);
+    const ageDays = name === 'old' ? 8 : 1;
+    const modified = new Date(GOLDEN_NOW_MS - ageDays * 86_400_000);
+    utimesSync(file, modified, modified);
+  }
+}
+
+export const GOLDEN_PASSPHRASE = 'golden passphrase of the PKCS#12 files';
 const FROM = new Date(Date.UTC(2026, 0, 1));
 const UNTIL = new Date(Date.UTC(2035, 0, 1));

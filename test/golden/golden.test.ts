@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { formatDiagnostic } from '#src/config/diagnostic.ts';
 import { loadConfiguration } from '#src/config/load.ts';
 import { formatPlan } from '#src/config/plan.ts';
-import { GOLDEN_NOW_MS, type GoldenPki, makeGoldenPki } from './golden-pki.ts';
+import { GOLDEN_NOW_MS, GOLDEN_PASSPHRASE, type GoldenPki, makeGoldenPki } from './golden-pki.ts';
 
 /*
  * NAME.yaml (or NAME.json, or a folder NAME/) in, NAME.expected out: the diagnostics and, where there is no error, the plan.
@@ -32,7 +32,13 @@ test('there are enough cases, one for each concern', () => {
 });
 
 async function outcomeOf(name: string): Promise<string> {
-  const env = { PKI: pki.folder.path, PORT: '9443', SECRET_NAME: 'tell-nobody', EMPTY: '' };
+  const env = {
+    PKI: pki.folder.path,
+    PORT: '9443',
+    SECRET_NAME: 'tell-nobody',
+    EMPTY: '',
+    P12_PASSPHRASE: GOLDEN_PASSPHRASE,
+  };
   const outcome = await loadConfiguration({ path: join(folder, 'cases', name), env, nowMs: GOLDEN_NOW_MS });
   const diagnostics = [...(outcome.ok ? [] : outcome.diagnostics), ...outcome.warnings].map(formatDiagnostic);
   const plan = outcome.ok ? `${diagnostics.length > 0 ? '\n' : ''}${formatPlan(outcome.configuration)}` : '';

@@ -10,6 +10,14 @@ export function checkBackendAuthenticationConfigs({ graph, findings, trustConfig
         'Backends are not authenticated: under REPORT_ONLY, what fails verification is logged, counted and used all the same; set enforcement: ENFORCE once sallyport_backend_verify_report_only_failures_total stays at 0',
       );
     }
+    const client = graph.resolve('certificates', spec.clientCertificate);
+    if (client !== null && client.spec !== null && client.spec.scope !== 'CLIENT_AUTH') {
+      findings.error(
+        config,
+        ['clientCertificate'],
+        `Cannot accept clientCertificate: ${client.label} has scope ${client.spec.scope}, expected CLIENT_AUTH; set its scope`,
+      );
+    }
     if (spec.wellKnownRoots === 'PUBLIC_ROOTS') return;
     if (spec.trustConfig === undefined) {
       findings.error(

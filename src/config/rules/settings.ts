@@ -36,6 +36,16 @@ export function checkSettings({ settings, findings }: RuleContext, section: Sect
       `Cannot accept workers: found ${settings.workers}, but worker processes are not supported yet; write auto or 1`,
     );
   }
+  const { masterKeyFile, dangerTls12Tickets } = settings.sessionTickets;
+  if (dangerTls12Tickets) {
+    findings.warning(
+      section,
+      ['sessionTickets', 'dangerTls12Tickets'],
+      masterKeyFile === undefined
+        ? 'It has no effect without masterKeyFile: TLS 1.2 clients get tickets under the random secret of the process anyway; remove dangerTls12Tickets'
+        : 'TLS 1.2 tickets hold the secrets of their sessions: whoever gets masterKeyFile can read recorded TLS 1.2 traffic; remove dangerTls12Tickets unless resumption across instances is worth it',
+    );
+  }
   const floor = settings.dangerBackendMinTlsVersion;
   if (floor === 'TLS_1_0' || floor === 'TLS_1_1') {
     findings.warning(

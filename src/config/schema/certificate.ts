@@ -1,15 +1,17 @@
 import { z } from 'zod';
-import { pemField, resource, resourceName } from './fields.ts';
+import { certificateManagerName } from './certificate-map.ts';
+import { pemField, pkcs12Fields, resource } from './fields.ts';
 
-/** Certificate Manager's certificates; of its scopes only CLIENT_AUTH, which backend mTLS uses. */
+/** Certificate Manager's certificates: to clients by a certificate map, or with CLIENT_AUTH to backends. */
 export const certificateSchema = resource('certificates', {
-  name: resourceName(
-    /^(?:\S*\/)?[a-zA-Z][a-zA-Z0-9_-]{0,63}$/,
-    'expected 1 to 64 letters, digits, hyphens and underscores that begin with a letter',
-  ),
-  scope: z.literal('CLIENT_AUTH'),
+  name: certificateManagerName(),
+  scope: z
+    .enum(['DEFAULT', 'ALL_REGIONS', 'CLIENT_AUTH'])
+    .default('DEFAULT')
+    .meta({ description: 'CLIENT_AUTH: shown to backends; otherwise to clients.' }),
   selfManaged: z.strictObject({
     ...pemField('pemCertificate', 'Certificate chain, leaf first'),
     ...pemField('pemPrivateKey', 'Private key of the leaf'),
+    ...pkcs12Fields(),
   }),
 });

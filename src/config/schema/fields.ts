@@ -63,6 +63,18 @@ export function pemField<X extends string>(field: X, what: string) {
   } as Record<X | `${X}File`, z.ZodOptional<z.ZodString>>;
 }
 
+/** Certificate, chain and key in one PKCS#12 file, instead of the two PEM fields. */
+export function pkcs12Fields() {
+  const path = z.string().min(1, 'expected a path, relative to this file').optional();
+  return {
+    pkcs12File: path.meta({
+      description: 'PKCS#12 file with chain and private key; the path is relative to this file.',
+    }),
+    pkcs12Passphrase: z.string().optional().meta({ description: 'Its passphrase, only by an environment variable.' }),
+    pkcs12PassphraseFile: path.meta({ description: 'A file whose first line is its passphrase.' }),
+  };
+}
+
 export function integerBetween(least: number, most: number) {
   const expected = `expected a whole number from ${least} to ${most}`;
   return z.int(expected).min(least, expected).max(most, expected);

@@ -30,6 +30,22 @@ export const sallyportSchema = z.strictObject({
       timeoutSec: integerBetween(0, 86_400).default(30),
     })
     .prefault({}),
+  sessionTickets: z
+    .strictObject({
+      masterKeyFile: z.string().min(1, 'expected a path, relative to this file').optional().meta({
+        description:
+          'Secrets of at least 32 bytes that all instances share, one a line, hex or base64, newest first; none: a random one per start.',
+      }),
+      // RFC 8446 §4.6.1: no ticket lives longer than 7 days.
+      rotationSec: integerBetween(10, 604_800)
+        .default(28_800)
+        .meta({ description: 'How long a ticket key issues; it is accepted for as long again.' }),
+      dangerTls12Tickets: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'TLS 1.2 tickets under masterKeyFile too: whoever gets it can read recorded sessions.' }),
+    })
+    .prefault({}),
   accessLog: z
     .strictObject({
       format: z.literal('json').default('json'),

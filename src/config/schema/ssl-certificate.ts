@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { computeName, pemField, resource } from './fields.ts';
+import { computeName, pemField, pkcs12Fields, resource } from './fields.ts';
 
 export const sslCertificateSchema = resource('sslCertificates', {
   name: computeName(),
@@ -8,6 +8,7 @@ export const sslCertificateSchema = resource('sslCertificates', {
     .strictObject({
       ...pemField('certificate', 'Certificate chain, leaf first'),
       ...pemField('privateKey', 'Private key of the leaf'),
+      ...pkcs12Fields(),
     })
     .optional(),
   // The legacy form of the same.
