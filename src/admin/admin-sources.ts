@@ -1,4 +1,5 @@
 import type { RecentFailure } from '../telemetry/recent-failures.ts';
+import type { ShadowClient } from '../telemetry/shadow-clients.ts';
 
 /** What the admin server shows; read anew for each request. */
 export interface AdminSources {
@@ -9,8 +10,14 @@ export interface AdminSources {
   configuration(): unknown;
   certificates(): readonly CertificateStatus[];
   backends(): readonly BackendStatus[];
+  handshakes(): HandshakeStatus;
+}
+
+export interface HandshakeStatus {
   /** Newest first. */
-  handshakes(): readonly RecentFailure[];
+  readonly failures: readonly RecentFailure[];
+  /** Clients that connect, and would not under a shadow policy; last seen first. */
+  readonly shadow: readonly ShadowClient[];
 }
 
 export interface CertificateStatus {
@@ -29,6 +36,8 @@ export interface CertificateStatus {
   readonly file: string | null;
   readonly fileModified: string | null;
   readonly loaded: string | null;
+  /** What `check` says of it. */
+  readonly warnings: readonly string[];
 }
 
 export interface BackendStatus {

@@ -35,6 +35,10 @@ export const PAGE_HTML = `<!doctype html>
     <table><thead><tr><th>Time</th><th>Reason</th><th>Ended by</th><th>Server name</th><th>Client</th><th>Offered</th><th>Detail</th></tr></thead>
     <tbody id="handshake-rows"></tbody></table>
   </section>
+  <section id="shadow" aria-labelledby="shadow-title" hidden><h2 id="shadow-title">Clients that a shadow policy would refuse</h2>
+    <table><thead><tr><th>Policy</th><th>Proxy</th><th>Reason</th><th>Handshakes</th><th>Last seen</th><th>Network</th><th>Server name</th><th>Offered</th><th>JA4</th><th>Detail</th></tr></thead>
+    <tbody id="shadow-rows"></tbody></table>
+  </section>
 </main>
 <footer><a href="/config">configuration</a> <a href="/certificates">certificates</a> <a href="/backends">backends</a>
 <a href="/handshakes">handshakes</a> <a href="/metrics">metrics</a> <a href="/readyz">readiness</a></footer>

@@ -9,14 +9,18 @@ export function liveSources(
   current: () => Snapshot,
   notReadyReasons: () => readonly string[],
 ): AdminSources {
-  const { metrics, recentFailures } = telemetry;
+  const { metrics, recentFailures, shadowClients } = telemetry;
   return {
     readiness: notReadyReasons,
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.exposition() }),
     configuration: () => current().configuration.redacted,
     certificates: () =>
       current().configuration.certificates.map((certificate) =>
-        certificateStatus(certificate, metrics.certificates.loadedAtMs(certificate.digest)),
+        certificateStatus(
+          certificate,
+          metrics.certificates.loadedAtMs(certificate.digest),
+          current().configuration.certificateWarnings,
+        ),
       ),
     backends: () =>
       [...current().services.values()].map(({ service }) => ({
@@ -25,11 +29,15 @@ export function liveSources(
         endpoints: service.endpoints.map((endpoint) => endpoint.name),
         health: service.health(),
       })),
-    handshakes: () => recentFailures.newestFirst(),
+    handshakes: () => ({ failures: recentFailures.newestFirst(), shadow: shadowClients.newestFirst() }),
   };
 }
 
-function certificateStatus(linked: LinkedCertificate, loadedAtMs: number | null): CertificateStatus {
+function certificateStatus(
+  linked: LinkedCertificate,
+  loadedAtMs: number | null,
+  warnings: Readonly<Record<string, readonly string[]>>,
+): CertificateStatus {
   const { name, collection, role, subject, hostNames, keyType, keyBits, serial, sha256, file } = linked;
   return {
     name,
@@ -46,6 +54,7 @@ function certificateStatus(linked: LinkedCertificate, loadedAtMs: number | null)
     notAfter: iso(linked.notAfterMs),
     fileModified: linked.fileModifiedMs === null ? null : iso(linked.fileModifiedMs),
     loaded: loadedAtMs === null ? null : iso(loadedAtMs),
+    warnings: warnings[`${collection}/${name}`] ?? [],
   };
 }
 

@@ -3,8 +3,9 @@ import { prefersChacha } from './chacha-preference.ts';
 import type { ClientHello } from './client-hello.ts';
 
 /**
- * What a client can be asked for, in one closed list (a metric's label). A version counts as offered where negotiation would take it:
- * in supported_versions or, without that extension, at or below legacy_version (RFC 8446 §4.2.1, RFC 5246 Appendix E.1).
+ * What a client can be asked for, in one closed list (a metric's label). Versions are those of
+ * supported_versions; without that extension the newest, the only one that a hello names (legacy_version, RFC 5246 §7.4.1.2): whether
+ * such a client would go lower it does not say.
  */
 export const HELLO_FEATURES = [
   'tls13',
@@ -59,7 +60,7 @@ export function helloFeatures(hello: ClientHello): number {
 
 function offersVersion(hello: ClientHello, code: number): boolean {
   if (hello.supportedVersions !== null) return hello.supportedVersions.includes(code);
-  return code <= hello.legacyVersion && code !== 0x0304;
+  return code === Math.min(hello.legacyVersion, 0x0303); // RFC 8446 §4.2.1: a newer one in this field is TLS 1.2
 }
 
 function takesEcdsa(hello: ClientHello, tls13: boolean, tls12: boolean): boolean {

@@ -13,7 +13,10 @@ const SOURCES: AdminSources = {
   configuration: () => ({ sslPolicies: [{ name: 'modern' }] }),
   certificates: () => [],
   backends: () => [{ service: 'api', protocol: 'HTTPS', endpoints: ['127.0.0.1:9443'], health: [] }],
-  handshakes: () => [{ ...handshakeFailure({ sni: '<script>' }), time: '2026-11-21T12:00:00.000Z' }],
+  handshakes: () => ({
+    failures: [{ ...handshakeFailure({ sni: '<script>' }), time: '2026-11-21T12:00:00.000Z' }],
+    shadow: [],
+  }),
 };
 
 const opened: AdminServer[] = [];

@@ -11,6 +11,8 @@ import { type LogLine, type RunningSallyport, runSallyport } from './run-sallypo
 export interface ScenarioOptions {
   readonly services: readonly ScenarioService[];
   readonly sslPolicy?: Record<string, unknown>;
+  /** Each with a name. */
+  readonly shadowSslPolicies?: readonly Readonly<Record<string, string>>[];
   readonly sallyport?: Record<string, unknown>;
 }
 
@@ -119,8 +121,19 @@ export function scenarioConfiguration(
     forwardingRules: [
       { name: 'https', IPAddress: '127.0.0.1', portRange: String(port), target: 'targetHttpsProxies/web' },
     ],
-    targetHttpsProxies: [{ name: 'web', urlMap: 'urlMaps/web', sslCertificates: ['front'], sslPolicy: 'policy' }],
-    sslPolicies: [{ name: 'policy', profile: 'MODERN', minTlsVersion: 'TLS_1_2', ...options.sslPolicy }],
+    targetHttpsProxies: [
+      {
+        name: 'web',
+        urlMap: 'urlMaps/web',
+        sslCertificates: ['front'],
+        sslPolicy: 'policy',
+        shadowSslPolicies: (options.shadowSslPolicies ?? []).map((policy) => policy['name']),
+      },
+    ],
+    sslPolicies: [
+      { name: 'policy', profile: 'MODERN', minTlsVersion: 'TLS_1_2', ...options.sslPolicy },
+      ...(options.shadowSslPolicies ?? []),
+    ],
     sslCertificates: [{ name: 'front', selfManaged: { certificateFile: 'front.crt', privateKeyFile: 'front.key' } }],
     urlMaps: [
       {

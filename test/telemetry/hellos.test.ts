@@ -55,7 +55,7 @@ test('`onHello()` counts what each hello offers, whether its handshake succeeded
     expect.arrayContaining([
       line('tls13', 1),
       line('tls12', 2),
-      line('tls10', 1),
+      line('tls10', 0),
       line('x25519mlkem768_keyshare', 1),
       line('chacha20_only', 0),
       line('sni', 2),

@@ -32,12 +32,12 @@ test('`helloFeatures()` finds what a modern browser offers', () => {
   ]);
 });
 
-test('`helloFeatures()` takes a version without supported_versions as the newest of those offered', () => {
+test('`helloFeatures()` counts without supported_versions the one version that the hello names', () => {
   expect(offered({ legacyVersion: 0x0301, suites: [0x002f] })).toEqual(['tls10']);
-  expect(offered({ legacyVersion: 0x0302, suites: [0x002f] })).toEqual(['tls11', 'tls10']);
-  expect(offered({ legacyVersion: 0x0303, suites: [0x002f] })).toEqual(['tls12', 'tls11', 'tls10']);
+  expect(offered({ legacyVersion: 0x0302, suites: [0x002f] })).toEqual(['tls11']);
+  expect(offered({ legacyVersion: 0x0303, suites: [0x002f] })).toEqual(['tls12']);
   // 0x0304 in the wrong field is not TLS 1.3
-  expect(offered({ legacyVersion: 0x0304, suites: [0x1301] })).toEqual(['tls12', 'tls11', 'tls10']);
+  expect(offered({ legacyVersion: 0x0304, suites: [0x1301] })).toEqual(['tls12']);
   expect(offered({ legacyVersion: 0x0303, suites: [0x1301], versions: [0x0304] })).toEqual(['tls13']);
 });
 
