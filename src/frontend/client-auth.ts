@@ -6,6 +6,7 @@ import type { LinkedServerTlsPolicy } from '../config/linked.ts';
 import type { ClientCertificateFacts, ClientLeaf } from '../http/client-certificate.ts';
 import { type Certificate, parseCertificate } from '../pki/certificate.ts';
 import { DerError } from '../pki/der.ts';
+import type { Revocation } from '../pki/revocation.ts';
 import { type TrustStore, trustStore } from '../pki/trust-store.ts';
 import type { Verdict } from '../pki/verdict.ts';
 import { VerdictCache } from '../pki/verdict-cache.ts';
@@ -32,10 +33,11 @@ export function clientAuthentication(policy: LinkedServerTlsPolicy): ClientAuthe
   const { trustConfig } = policy;
   const store = trustConfig === null ? null : trustStore({ ...trustConfig, publicRoots: false });
   const verdicts = new VerdictCache();
+  const revocation = trustConfig?.revocation ?? null;
   return {
     policyName: policy.name,
     rejectsInvalid: policy.clientValidationMode === 'REJECT_INVALID',
-    judge: (chain, atMs) => judge(chain, store, verdicts, atMs),
+    judge: (chain, atMs) => judge(chain, { store, revocation, verdicts }, atMs),
     engineOptions: (options) => askingOptions(options, policy, store),
   };
 }
@@ -48,17 +50,20 @@ export function clientCertificateError(opensslCode: string): ErrorCode | null {
   return OPENSSL_ERRORS.get(opensslCode) ?? (UNREADABLE.test(opensslCode) ? 'client_cert_validation_failed' : null);
 }
 
-function judge(
-  chain: readonly Uint8Array[],
-  store: TrustStore | null,
-  verdicts: VerdictCache,
-  atMs: number,
-): JudgedClient {
+/** Whom a policy trusts; `store` null: nobody is verified. */
+interface ClientTrust {
+  readonly store: TrustStore | null;
+  readonly revocation: Revocation | null;
+  readonly verdicts: VerdictCache;
+}
+
+function judge(chain: readonly Uint8Array[], trust: ClientTrust, atMs: number): JudgedClient {
   if (chain.length === 0) return unverified(NOTHING_SENT, 'client_cert_not_provided', 'the client sent no certificate');
   const leaf = clientLeaf(chain[0]!);
   const sent = { present: true, chain, leaf };
+  const { store, revocation, verdicts } = trust;
   if (store === null) return unverified(sent, 'client_cert_validation_not_performed', NO_TRUST_CONFIG);
-  const verdict: Verdict = verdicts.verify({ chain, store, purpose: 'client', names: NO_NAMES, atMs });
+  const verdict: Verdict = verdicts.verify({ chain, store, purpose: 'client', names: NO_NAMES, atMs, revocation });
   if (!verdict.ok)
     return unverified(sent, verdict.statusDetails, `${verdict.rule} at depth ${verdict.depth}: ${verdict.reason}`);
   return { facts: { ...sent, verified: true, error: null, reason: '' }, validUntilMs: verdict.notAfterMs };

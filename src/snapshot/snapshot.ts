@@ -48,7 +48,9 @@ export function provision(
   for (const linked of configuration.listeners) {
     const key = listenerKey(linked.address, linked.port);
     const before = previous?.listeners.get(key);
-    const digest = digestOf([linked.forwardingRule, linked.proxy.digest, configuration.settings.limits]);
+    // a CRL is nobody's identity, but its clients are judged again (security rule 22)
+    const crls = linked.proxy.serverTlsPolicy?.trustConfig?.revocation?.digest;
+    const digest = digestOf([linked.forwardingRule, linked.proxy.digest, configuration.settings.limits, crls]);
     const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields }, parts);
     const proxy =
       before?.digest === digest ? before.proxy : provisionFrontend(linked.proxy, configuration.settings, routes, parts);
@@ -67,6 +69,8 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
     const listener = next.listeners.get(listenerKey(linked.address, linked.port));
     listener?.routes.route({ urlMap: linked.proxy.urlMap, services: next.services, fields: next.fields }, parts);
   }
+  for (const { name, tls } of next.configuration.backendServices)
+    next.services.get(name)?.service.useRevocation(tls?.authentication?.trustConfig?.revocation ?? null);
   for (const { service } of next.services.values()) service.start();
 }
 

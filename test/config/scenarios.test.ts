@@ -17,11 +17,21 @@ beforeAll(async () => {
     outFolder: folder.file('certs/generated'),
     existing: 'refuse',
   });
+  await writePki({
+    manifestFile: join(root, 'certs/clients.yaml'),
+    outFolder: folder.file('certs/generated/clients'),
+    existing: 'refuse',
+  });
 }, 60_000);
 afterAll(() => folder.remove());
 
 test('there are scenarios', () => {
-  expect(scenarios.map(({ name }) => name)).toEqual(['backend-mtls', 'minimal', 'several-hosts']);
+  expect(scenarios.map(({ name }) => name)).toEqual([
+    'backend-mtls',
+    'client-authentication',
+    'minimal',
+    'several-hosts',
+  ]);
 });
 
 test.each(scenarios.map(({ name }) => name))('the scenario %s loads without a warning', async (name) => {
