@@ -4,16 +4,18 @@ import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import type { ProxyError } from '../base/errors.ts';
+import type { Revocation } from '../pki/revocation.ts';
 import type { Refused, Trusted, Verdict } from '../pki/verdict.ts';
 import type { BackendConnectionFacts, BackendTlsFacts, Endpoint } from './contract.ts';
 import type { BackendEvents } from './events.ts';
 import { peerChain } from './peer-chain.ts';
+import { type Admission, readmit } from './readmit.ts';
 import { type AcceptedSession, type SessionStore, sessionKey } from './session-store.ts';
 import { alpnError, type ConnectPhase, connectError, connectTimeout, refusedError } from './translate-error.ts';
 
 /** Who the proxy is towards a backend and whom it accepts there. */
 export interface BackendIdentity {
-  /** Over trust, names and client certificate. */
+  /** Over trust, names and client certificate; not over CRLs. */
   readonly digest: string;
   /** SNI; null sends none. */
   readonly servername: string | null;
@@ -22,6 +24,10 @@ export interface BackendIdentity {
   readonly reportOnly: boolean;
   /** The chain as sent, DER, leaf first; empty when the backend sent none. */
   judge(chain: readonly Uint8Array[]): Verdict;
+  /** Equal texts: `judge` consults the same CRLs. '': none. */
+  readonly crls: string;
+  /** CRLs for all verdicts from now on; false: they are what it has. */
+  useRevocation(revocation: Revocation | null): boolean;
 }
 
 /** What all connections of one backend service have in common. */
@@ -39,13 +45,11 @@ export interface ConnectTerms {
 }
 
 /** A connection whose certificate was accepted, or plain TCP; no byte of HTTP has been sent on it. */
-export interface AcceptedConnection {
+export interface AcceptedConnection extends Admission {
   readonly socket: Socket;
   /** `facts` of the first exchange and of all later ones. */
   readonly fresh: BackendConnectionFacts;
   readonly reused: BackendConnectionFacts;
-  /** Wall milliseconds after which it takes no new exchange: the path that admitted it has expired. */
-  readonly notAfterMs: number;
   /** The first error of the socket: the only place where a late TLS alert shows (undici reports a bare close). */
   failure: Error | null;
 }
@@ -124,11 +128,11 @@ class Attempt {
     if (identity === null) {
       const socket = connectTcp(tcp);
       this.#watch(socket);
-      socket.once('connect', () => this.#accept(socket, null, Number.POSITIVE_INFINITY, 0));
+      socket.once('connect', () => this.#accept(socket, null, PLAIN, 0));
       return;
     }
     this.#sessionKey = sessionKey(this.#dialled, identity.servername, alpn ?? '', identity.digest);
-    this.#offered = this.#sessions?.take(this.#sessionKey) ?? null;
+    this.#offered = this.#takeSession(identity);
     const socket = connectTls({
       ...tcp,
       secureContext: identity.secureContext,
@@ -177,28 +181,33 @@ class Attempt {
     }
     const resumed = socket.isSessionReused();
     if (resumed && this.#offered !== null) {
-      this.#accept(socket, tlsFacts(socket, 'resumed'), this.#offered.notAfterMs, this.#offered.notAfterMs);
+      const revoked = readmit(identity, this.#offered); // since it was offered
+      if (revoked !== null) this.#fail(refusedError(revoked, this.#dialled));
+      else this.#accept(socket, tlsFacts(socket, 'resumed'), this.#offered, this.#offered.notAfterMs);
       return;
     }
     // The backend did not take the session, so its certificate is judged anew; the old verdict must not outlive it.
     this.#sessions?.drop(this.#sessionKey);
-    const verdict = identity.judge(peerChain(socket));
+    const chain = peerChain(socket);
+    const { crls } = identity;
+    const verdict = identity.judge(chain);
     if (!verdict.ok) {
-      if (identity.reportOnly) this.#acceptRefused(socket, verdict);
+      if (identity.reportOnly)
+        this.#acceptRefused(socket, verdict, { chain, crls, notAfterMs: Number.POSITIVE_INFINITY });
       else this.#fail(refusedError(verdict, this.#dialled));
       return;
     }
     // Neither an allowlisted nor an unauthenticated certificate is asked for its dates (spec 10.12, 10.14).
     const dated = verdict.by === 'anchor' || verdict.by === 'publicRoots';
-    const poolableUntilMs = dated ? verdict.notAfterMs : Number.POSITIVE_INFINITY;
+    const notAfterMs = dated ? verdict.notAfterMs : Number.POSITIVE_INFINITY;
     const word = identity.reportOnly ? 'would-accept' : VERDICT_WORDS[verdict.by];
-    this.#accept(socket, tlsFacts(socket, word), poolableUntilMs, verdict.notAfterMs);
+    this.#accept(socket, tlsFacts(socket, word), { chain, crls, notAfterMs }, verdict.notAfterMs);
   }
 
   /** REPORT_ONLY: says what enforcing would have done, and does not do it. */
-  #acceptRefused(socket: TLSSocket, verdict: Refused): void {
+  #acceptRefused(socket: TLSSocket, verdict: Refused, admission: Admission): void {
     this.#terms.events.onReportOnlyFailure(this.#terms.service, this.#dialled, verdict);
-    this.#accept(socket, tlsFacts(socket, 'would-refuse', verdict), Number.POSITIVE_INFINITY, 0);
+    this.#accept(socket, tlsFacts(socket, 'would-refuse', verdict), admission, 0);
   }
 
   /** None under REPORT_ONLY: every connection is judged by its own certificate, and nothing is left that enforcing could resume. */
@@ -209,17 +218,28 @@ class Attempt {
   #onSession(session: Buffer): void {
     // Node holds sessions back until after secureConnect, so no verdict yet means: refused.
     if (this.#accepted === null) return;
-    this.#sessions?.put(this.#sessionKey, { session, notAfterMs: this.#sessionNotAfterMs });
+    const { chain, crls } = this.#accepted;
+    this.#sessions?.put(this.#sessionKey, { session, chain, crls, notAfterMs: this.#sessionNotAfterMs });
   }
 
-  #accept(socket: Socket, tls: BackendTlsFacts | null, notAfterMs: number, sessionNotAfterMs: number): void {
+  /** The session to offer, unless CRLs have revoked since what it was made under. */
+  #takeSession(identity: BackendIdentity): AcceptedSession | null {
+    const entry = this.#sessions?.take(this.#sessionKey) ?? null;
+    if (entry === null || readmit(identity, entry) === null) return entry;
+    this.#sessions?.drop(this.#sessionKey);
+    return null;
+  }
+
+  #accept(socket: Socket, tls: BackendTlsFacts | null, admission: Admission, sessionNotAfterMs: number): void {
     if (this.#settled) return;
     this.#settled = true;
     this.#sessionNotAfterMs = sessionNotAfterMs;
     this.#deadline.cancel();
     const endpoint = this.#dialled;
     const fresh: BackendConnectionFacts = { endpoint, reused: false, tls };
-    this.#accepted = { socket, fresh, reused: { endpoint, reused: true, tls }, notAfterMs, failure: null };
+    const { chain, crls, notAfterMs } = admission;
+    const reused: BackendConnectionFacts = { endpoint, reused: true, tls };
+    this.#accepted = { socket, fresh, reused, chain, crls, notAfterMs, failure: null };
     this.#terms.events.onConnect(this.#terms.service, fresh, this.#elapsedMs());
     this.#callback(null, this.#accepted);
   }
@@ -254,6 +274,8 @@ const VERDICT_WORDS: Readonly<Record<Trusted['by'], string>> = {
   allowlist: 'allowlisted',
   unauthenticated: 'unauthenticated',
 };
+
+const PLAIN: Admission = { chain: [], crls: '', notAfterMs: Number.POSITIVE_INFINITY };
 
 /** Spec 10.23: TCP and TLS to a backend. */
 export const CONNECT_TIMEOUT_MS = 5000;

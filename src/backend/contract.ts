@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
+import type { Revocation } from '../pki/revocation.ts';
 import type { Refused } from '../pki/verdict.ts';
 import type { RetireCause } from './events.ts';
 
@@ -94,6 +95,8 @@ export interface BackendService {
   start(): void;
   /** What is known of each endpoint; empty without a health check. */
   health(): readonly EndpointHealth[];
+  /** CRLs for every verdict from now on; connections and sessions that they revoke are used no more, the others stay. */
+  useRevocation(revocation: Revocation | null): void;
   /** No new exchanges: idle connections close, busy ones after their exchange. Resolves when none is left; again hurries it. */
   retire(options?: RetireOptions): Promise<void>;
 }

@@ -14,6 +14,8 @@ export interface EndpointPool {
    * nor kept any more. What still comes is served on a connection of its own.
    */
   retire(order: RetireOrder): void;
+  /** CRLs have changed: connections that they revoke close, busy ones after their exchange (HTTP/2: no new streams). */
+  review(): void;
 }
 
 export interface RetireOrder {

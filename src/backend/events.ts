@@ -4,9 +4,17 @@ import type { BackendConnectionFacts } from './contract.ts';
 
 /**
  * Why a connection that had been accepted is gone: idle for too long, closed by the backend, a socket error, an exchange that was
- * aborted, one after which HTTP forbids reuse, a certificate past its notAfter, or what a reload changed.
+ * aborted, one after which HTTP forbids reuse, a certificate past its notAfter, one that a new CRL revokes, or what a reload changed.
  */
-export type CloseReason = 'idle' | 'backend' | 'error' | 'aborted' | 'not-reusable' | 'expired' | RetireCause;
+export type CloseReason =
+  | 'idle'
+  | 'backend'
+  | 'error'
+  | 'aborted'
+  | 'not-reusable'
+  | 'expired'
+  | 'revocation'
+  | RetireCause;
 
 /**
  * What a reload changed: the client certificate, the trust (anchors, roots, allowlist, enforcement), the other TLS settings (SNI,
@@ -23,6 +31,8 @@ export interface BackendEvents {
   onClose(service: string, endpoint: string, reason: CloseReason): void;
   /** Under REPORT_ONLY: a certificate that enforcing would have refused. The connection is used. */
   onReportOnlyFailure(service: string, endpoint: string, verdict: Refused): void;
+  /** CRLs that came after a connection take its certificate back: the connection closes after its exchange. */
+  onRevoked(service: string, endpoint: string, verdict: Refused): void;
   /** `isHealthy` null: not probed any more. `reason`: of the last failed probe; '' at the beginning and where it is well. */
   onHealth(service: string, endpoint: string, isHealthy: boolean | null, reason: string): void;
 }
@@ -33,5 +43,6 @@ export const noBackendEvents: BackendEvents = {
   onConnectFailure: () => {},
   onClose: () => {},
   onReportOnlyFailure: () => {},
+  onRevoked: () => {},
   onHealth: () => {},
 };

@@ -115,6 +115,8 @@ function probeIdentity(
     secureContext: createSecureContext(backendContextOptions({ minVersion: 'TLSv1.2', clientCertificate: null })),
     reportOnly: false,
     judge: () => ({ ok: true, by: 'unauthenticated', path: [], notAfterMs: Number.POSITIVE_INFINITY }),
+    crls: '',
+    useRevocation: () => false,
   };
 }
 

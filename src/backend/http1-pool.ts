@@ -5,8 +5,10 @@ import { type AcceptedConnection, type ConnectTerms, connect } from './connect.t
 import { ConnectGate } from './connect-gate.ts';
 import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
+import type { CloseReason } from './events.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { Http1Exchange, type Http1Pool as Http1PoolOfExchange } from './http1-exchange.ts';
+import { readmit } from './readmit.ts';
 import { http1Error } from './translate-error.ts';
 
 /**
@@ -69,6 +71,16 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
     this.#settle();
   }
 
+  review(): void {
+    // Busy ones are asked when they come back.
+    for (const connection of [...this.#idle]) {
+      const reason = this.#reasonToClose(connection);
+      if (reason === null) continue;
+      this.#idle.splice(this.#idle.indexOf(connection), 1);
+      connection.close(reason);
+    }
+  }
+
   #closeIdle(connection: Http1Connection, { cause }: RetireOrder): void {
     const at = this.#idle.indexOf(connection);
     if (at === -1) return;
@@ -93,8 +105,9 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   release(connection: Http1Connection): void {
     if (!connection.usable) return; // its 'close' does the accounts
-    if (this.#isExpired(connection)) {
-      connection.close('expired');
+    const reason = this.#reasonToClose(connection);
+    if (reason !== null) {
+      connection.close(reason);
       return;
     }
     const next = this.#takeWaiting();
@@ -127,8 +140,9 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   #takeIdle(): Http1Connection | null {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
       if (!connection.usable) continue;
-      if (this.#isExpired(connection)) {
-        connection.close('expired');
+      const reason = this.#reasonToClose(connection);
+      if (reason !== null) {
+        connection.close(reason);
         continue;
       }
       if (connection.unused) connection.unpark();
@@ -137,9 +151,16 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
     return null;
   }
 
-  #isExpired(connection: Http1Connection): boolean {
-    const { notAfterMs } = connection.accepted;
-    return notAfterMs !== Number.POSITIVE_INFINITY && notAfterMs <= this.#terms.clock.wallMs();
+  /** Why it takes no further exchange; null: it may. */
+  #reasonToClose({ accepted }: Http1Connection): CloseReason | null {
+    const { identity, service, events, clock } = this.#terms;
+    const revoked = readmit(identity, accepted);
+    if (revoked !== null) {
+      events.onRevoked(service, accepted.fresh.endpoint, revoked);
+      return 'revocation';
+    }
+    const { notAfterMs } = accepted;
+    return notAfterMs !== Number.POSITIVE_INFINITY && notAfterMs <= clock.wallMs() ? 'expired' : null;
   }
 
   #mayOpen(): boolean {

@@ -7,6 +7,7 @@ import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './co
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
 import { Http2Exchange, type Http2PoolOfExchange } from './http2-exchange.ts';
 import { Http2Session } from './http2-session.ts';
+import { readmit } from './readmit.ts';
 
 /**
  * The HTTP/2 connections to one endpoint. Exchanges share a session up to its stream limit; only then is another opened.
@@ -59,6 +60,17 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
       else startDeadline(Math.random() * order.spreadMs, () => session.close(order.cause));
     }
     this.#settle();
+  }
+
+  review(): void {
+    const { identity, service, events } = this.#terms;
+    for (const session of [...this.#sessions]) {
+      if (session.draining) continue;
+      const revoked = readmit(identity, session.accepted);
+      if (revoked === null) continue;
+      events.onRevoked(service, session.accepted.fresh.endpoint, revoked);
+      session.close('revocation');
+    }
   }
 
   release(session: Http2Session): void {

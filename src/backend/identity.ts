@@ -1,6 +1,7 @@
 import { createSecureContext } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import type { LinkedBackendTls } from '../config/linked.ts';
+import type { Revocation } from '../pki/revocation.ts';
 import { type TrustStore, trustStore } from '../pki/trust-store.ts';
 import { verifyUnauthenticated } from '../pki/unauthenticated.ts';
 import { VerdictCache } from '../pki/verdict-cache.ts';
@@ -22,6 +23,7 @@ export function createBackendIdentity(tls: LinkedBackendTls, clock: Clock): Back
   const names = { dnsNames: tls.dnsNames, uris: tls.uris };
   const verdicts = new VerdictCache(); // the same chain comes with every full handshake
   const store = authentication === null ? null : storeOf(authentication);
+  let revocation: Revocation | null = authentication?.trustConfig?.revocation ?? null;
   return {
     digest: tls.digest,
     servername: tls.sni,
@@ -30,7 +32,15 @@ export function createBackendIdentity(tls: LinkedBackendTls, clock: Clock): Back
     judge: (chain) =>
       store === null
         ? verifyUnauthenticated({ chain, names })
-        : verdicts.verify({ chain, store, purpose: 'server', names, atMs: clock.wallMs() }),
+        : verdicts.verify({ chain, store, purpose: 'server', names, atMs: clock.wallMs(), revocation }),
+    get crls() {
+      return revocation?.digest ?? '';
+    },
+    useRevocation(next) {
+      if (next?.digest === revocation?.digest) return false;
+      revocation = next;
+      return true;
+    },
   };
 }
 

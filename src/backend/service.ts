@@ -1,6 +1,7 @@
 // hot path
 import type { Clock } from '../base/clock.ts';
 import type { LinkedBackendService } from '../config/linked.ts';
+import type { Revocation } from '../pki/revocation.ts';
 import { type BackendIdentity, CONNECT_TIMEOUT_MS, type ConnectTerms } from './connect.ts';
 import type {
   BackendCall,
@@ -39,8 +40,11 @@ export function createBackendService(
   dependencies: BackendDependencies,
   previous: BackendService | null = null,
 ): BackendService {
-  const identity = linked.tls === null ? null : createBackendIdentity(linked.tls, dependencies.clock);
   const shared = previous instanceof PooledBackendService ? previous : null;
+  const identity =
+    linked.tls === null
+      ? null
+      : (shared?.identityOf(linked.tls.digest) ?? createBackendIdentity(linked.tls, dependencies.clock));
   return new PooledBackendService(linked, identity, dependencies, shared);
 }
 
@@ -50,6 +54,7 @@ class PooledBackendService implements BackendService {
   readonly timeoutMs: number;
   readonly endpoints: readonly PooledEndpoint[];
   readonly #linked: LinkedBackendService;
+  readonly #identity: BackendIdentity | null;
   #next = 0;
   /** Those that no successor took over. */
   #leaving: readonly PooledEndpoint[] = [];
@@ -63,6 +68,7 @@ class PooledBackendService implements BackendService {
     previous: PooledBackendService | null,
   ) {
     this.#linked = linked;
+    this.#identity = identity;
     this.name = linked.name;
     this.protocol = linked.protocol;
     this.timeoutMs = linked.timeoutSec * 1000;
@@ -103,6 +109,16 @@ class PooledBackendService implements BackendService {
 
   send(endpoint: Endpoint, request: BackendRequest, handler: BackendHandler): BackendCall {
     return (endpoint as PooledEndpoint).pool.send(request, handler);
+  }
+
+  /** With this digest; null: it has another. Shared, so that CRLs reach all that was made under it. */
+  identityOf(digest: string): BackendIdentity | null {
+    return this.#identity?.digest === digest ? this.#identity : null;
+  }
+
+  useRevocation(revocation: Revocation | null): void {
+    if (this.#identity?.useRevocation(revocation) !== true) return;
+    for (const { pool } of this.endpoints) pool.review();
   }
 
   start(): void {

@@ -1,10 +1,9 @@
 import type { Clock } from '../base/clock.ts';
+import type { Admission } from './readmit.ts';
 
 /** A TLS session together with what was decided about the certificate it was made under: a resumed connection shows none. */
-export interface AcceptedSession {
+export interface AcceptedSession extends Admission {
   readonly session: Buffer;
-  /** Wall milliseconds: the earliest notAfter of the path that admitted it. */
-  readonly notAfterMs: number;
 }
 
 /**
@@ -76,6 +75,6 @@ export function sessionKey(dialled: string, servername: string | null, alpn: str
   return `${dialled}|${servername ?? ''}|${alpn}|${identityDigest}`;
 }
 
-/** One entry is 1 to 3 kB; this many endpoint × identity pairs are more than a configuration holds. */
+/** One entry is 2 to 6 kB, its chain included; this many endpoint × identity pairs are more than a configuration holds. */
 const DEFAULT_CAPACITY = 4096;
 const MAX_STEP_BACK_MS = 60_000; // security rule 16

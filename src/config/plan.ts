@@ -51,8 +51,9 @@ function clientLines(policy: LinkedServerTlsPolicy | null): readonly string[] {
   ];
 }
 
-function trustText({ name, anchors, intermediates, allowlist }: LinkedTrustConfig): string {
-  return `${name} (${anchors.length} anchors, ${intermediates.length} intermediates, ${allowlist.length} allowlisted)`;
+function trustText({ name, anchors, intermediates, allowlist, revocation }: LinkedTrustConfig): string {
+  const crls = revocation === null ? '' : `, ${revocation.crls.length} CRLs (${revocation.mode})`;
+  return `${name} (${anchors.length} anchors, ${intermediates.length} intermediates, ${allowlist.length} allowlisted${crls})`;
 }
 
 function servedLines({ certificates, certificateMap }: LinkedHttpsProxy): readonly string[] {

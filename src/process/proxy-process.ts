@@ -2,8 +2,9 @@ import { AdminServer } from '../admin/admin-server.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostic.ts';
 import type { Loaded, NotLoaded } from '../config/load.ts';
-import { retireReplaced } from '../snapshot/retire-replaced.ts';
+import { crlRollback } from '../snapshot/crl-rollback.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
+import { retireReplaced } from '../snapshot/retire-replaced.ts';
 import { activate, provision } from '../snapshot/snapshot.ts';
 import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
 import { watchClock } from './clock-watch.ts';
@@ -81,6 +82,7 @@ export class ProxyProcess {
     this.#phase = 'running';
     telemetry.metrics.process.configurationLoaded(parts.clock.wallMs());
     telemetry.metrics.certificates.loaded(this.#snapshot.configuration.certificates, parts.clock.wallMs());
+    telemetry.metrics.crls.loaded(this.#snapshot.configuration.trustConfigs);
     this.#watch = watchFiles(baseline, (changed) => {
       telemetry.log.info('files changed', { files: changed });
       void this.reload();
@@ -131,8 +133,9 @@ export class ProxyProcess {
     const loaded = await load();
     if (!loaded.ok) return this.#reloadFailed(loaded.diagnostics, loaded.files, baseline);
     const previous = this.#snapshot;
-    const unsupported = restartOnly(previous, loaded.configuration.settings);
-    if (unsupported !== null) return this.#reloadFailed([unsupported], loaded.configuration.files, baseline);
+    const refused =
+      restartOnly(previous, loaded.configuration.settings) ?? crlRollback(previous.configuration, loaded.configuration);
+    if (refused !== null) return this.#reloadFailed([refused], loaded.configuration.files, baseline);
     let next: Snapshot;
     try {
       next = provision(loaded.configuration, previous, parts);
@@ -149,6 +152,7 @@ export class ProxyProcess {
       telemetry.log.warn('configuration warning', { warning: formatDiagnostic(warning) });
     telemetry.metrics.process.reloaded('success', parts.clock.wallMs());
     telemetry.metrics.certificates.loaded(next.configuration.certificates, parts.clock.wallMs());
+    telemetry.metrics.crls.loaded(next.configuration.trustConfigs);
     telemetry.log.info('reloaded', { digest: next.configuration.digest, addresses: [...next.listeners.keys()] });
     return { ok: true };
   }
@@ -216,10 +220,7 @@ export class ProxyProcess {
     this.#phase = 'ended';
     this.#drainDeadline?.cancel();
     this.#stopClockWatch();
-    await Promise.race([
-      retireReplaced(this.#snapshot, null, this.#deps.parts.backendSessions),
-      afterMs(RETIRE_TIMEOUT_MS),
-    ]);
+    await Promise.race([retireReplaced(this.#snapshot, null, this.#deps.parts.backendSessions), afterMs(RETIRE_TIMEOUT_MS)]);
     await this.#admin.close();
     this.#deps.telemetry.log.info('stopped', { code });
     await this.#deps.telemetry.close();

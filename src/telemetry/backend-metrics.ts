@@ -30,7 +30,7 @@ export class BackendMetrics {
     });
     this.#retired = new Family('counter', registry, {
       name: 'sallyport_backend_connections_retired_total',
-      help: 'Connections to backends that ended, by cause; expired, retired, client-certificate, trust and tls-settings are this proxy turning them over.',
+      help: 'Connections to backends that ended, by cause; expired, revocation, retired, client-certificate, trust and tls-settings are this proxy turning them over.',
       labels: ['service', 'cause'],
     });
     this.#trailersDropped = new Family('counter', registry, {
@@ -71,6 +71,9 @@ export class BackendMetrics {
   onReportOnlyFailure(service: string, _endpoint: string, verdict: { readonly statusDetails: string }): void {
     this.#reportOnlyFailures.series(service, verdict.statusDetails).value++;
   }
+
+  /** Counted when it closes. */
+  onRevoked(): void {}
 
   /** null: it is not probed any more. */
   onHealth(service: string, endpoint: string, isHealthy: boolean | null): void {

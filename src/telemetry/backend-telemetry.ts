@@ -31,6 +31,21 @@ export class BackendTelemetry {
     this.#metrics.onReportOnlyFailure(service, endpoint, verdict);
   }
 
+  /** Once for each connection: an operator who revokes a certificate wants to see it gone. */
+  onRevoked(
+    service: string,
+    endpoint: string,
+    { statusDetails, rule, reason }: { readonly statusDetails: string; readonly rule: string; readonly reason: string },
+  ): void {
+    this.#log.warn('a new CRL ends a backend connection', {
+      backendService: service,
+      backend: endpoint,
+      statusDetails,
+      rule,
+      reason,
+    });
+  }
+
   onHealth(service: string, endpoint: string, isHealthy: boolean | null, reason: string): void {
     this.#metrics.onHealth(service, endpoint, isHealthy);
     const known = this.#health.get(service) ?? new Map<string, boolean>();

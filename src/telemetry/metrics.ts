@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import { BackendMetrics } from './backend-metrics.ts';
 import { CertificateMetrics } from './certificate-metrics.ts';
+import { CrlMetrics } from './crl-metrics.ts';
 import { HandshakeMetrics } from './handshake-metrics.ts';
 import { HelloMetrics } from './hello-metrics.ts';
 import { countDroppedLines, ProcessMetrics } from './process-metrics.ts';
@@ -16,12 +17,14 @@ export class Metrics {
   readonly hellos: HelloMetrics;
   readonly backends: BackendMetrics;
   readonly certificates: CertificateMetrics;
+  readonly crls: CrlMetrics;
   readonly process: ProcessMetrics;
   readonly #registry = new Registry();
 
   constructor(version: string) {
     this.requests = new RequestMetrics(this.#registry);
     this.certificates = new CertificateMetrics(this.#registry);
+    this.crls = new CrlMetrics(this.#registry);
     this.handshakes = new HandshakeMetrics(this.#registry, this.certificates);
     this.hellos = new HelloMetrics(this.#registry);
     this.backends = new BackendMetrics(this.#registry);

@@ -21,6 +21,7 @@ import type {
   LinkedBackendTls,
   LinkedCertificate,
   LinkedHealthCheck,
+  LinkedRevocation,
 } from '#src/config/linked.ts';
 import type { HeaderList } from '#src/http/exchange.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
@@ -171,6 +172,7 @@ export class EventLog implements BackendEvents {
   readonly failures: ProxyError[] = [];
   readonly closes: string[] = [];
   readonly reports: Refused[] = [];
+  readonly revoked: Refused[] = [];
   /** 'up', 'down: REASON' or 'gone', by endpoint. */
   readonly health: string[] = [];
 
@@ -188,6 +190,10 @@ export class EventLog implements BackendEvents {
 
   onReportOnlyFailure(_service: string, _endpoint: string, verdict: Refused): void {
     this.reports.push(verdict);
+  }
+
+  onRevoked(_service: string, _endpoint: string, verdict: Refused): void {
+    this.revoked.push(verdict);
   }
 
   onHealth(_service: string, endpoint: string, isHealthy: boolean | null, reason: string): void {
@@ -224,6 +230,8 @@ export function makeService(options: ServiceOptions): BackendService {
     maxConnectionsPerEndpoint: options.maxConnections ?? 16,
     maxPendingPerEndpoint: options.maxPending ?? 16,
     healthCheck: options.healthCheck ?? null,
+    customRequestHeaders: [],
+    customResponseHeaders: [],
   };
   const dependencies: BackendDependencies = {
     clock,
@@ -244,6 +252,7 @@ export interface TlsOptions {
   readonly client?: readonly Issued[];
   readonly unauthenticated?: boolean;
   readonly reportOnly?: boolean;
+  readonly revocation?: LinkedRevocation;
 }
 
 /** Anchors and names default to none. `client`: leaf, then its chain. */
@@ -261,7 +270,7 @@ export function makeTls(options: TlsOptions): LinkedBackendTls {
     ? null
     : {
         name: 'authentication',
-        trustConfig: { name: 'trust', digest: digestOf(trust), ...trust },
+        trustConfig: { name: 'trust', digest: digestOf(trust), ...trust, revocation: options.revocation ?? null },
         publicRoots: false,
         clientCertificate: options.client === undefined ? null : clientCertificate(options.client),
         enforcement,

@@ -245,6 +245,8 @@ export class MemoryService implements BackendService {
     return call;
   }
 
+  useRevocation(): void {}
+
   start(): void {}
 
   health(): readonly never[] {

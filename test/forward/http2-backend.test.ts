@@ -48,6 +48,7 @@ async function trusting(anchor: 'root' | 'stranger'): Promise<Partial<LinkedBack
     anchors: [pki[anchor].der],
     intermediates: [],
     allowlist: [],
+    revocation: null,
   };
   const tls: LinkedBackendTls = {
     digest: anchor as LinkedBackendTls['digest'],

@@ -4,6 +4,7 @@ import type { Issued, IssueRequest } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { makePkcs12 } from '../harness/pkcs12.ts';
 import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
+import { writeCrls } from './golden-crls.ts';
 
 /** Every certificate that a golden case names, in a folder that the cases know as `${PKI}`. */
 export interface GoldenPki {
@@ -45,6 +46,7 @@ export async function makeGoldenPki(): Promise<GoldenPki> {
   const weak = await leaf({ keyType: 'rsa-1024' });
   write('root', root);
   write('issuing', issuing);
+  writeCrls(folder, root, issuing);
   write('stranger', other);
   write('server', server, issuing);
   write('server-alone', server);
