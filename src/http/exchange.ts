@@ -44,6 +44,8 @@ export interface ConnectionFacts {
   readonly targetProxy: string;
   readonly forwardingRule: string;
   readonly tls: TlsFacts | null;
+  /** For telemetry alone, which keeps here what it serialised for this connection; a WeakMap would cost every collection. */
+  serialised?: object | null;
 }
 
 /**

@@ -36,9 +36,10 @@ function fromTraceparent(value: string): string | null {
 function newTrace(): string {
   if (poolAt + ID_BYTES > POOL.length) {
     randomFillSync(POOL);
+    poolHex = POOL.toString('hex');
     poolAt = 0;
   }
-  const traceId = POOL.toString('hex', poolAt, poolAt + 16);
+  const traceId = poolHex.slice(poolAt * 2, poolAt * 2 + 32);
   const spanId = POOL.readUIntBE(poolAt + 16, 6) + 1; // 48 of 64 bits: the most that a Number reads at once; never 0
   poolAt += ID_BYTES;
   return `${traceId}/${spanId};o=0`;
@@ -56,6 +57,7 @@ function isHex(text: string, from: number, to: number): boolean {
 const ID_BYTES = 22;
 const POOL = Buffer.alloc(ID_BYTES * 256); // one call into OpenSSL per 256 requests
 let poolAt = POOL.length;
+let poolHex = '';
 const NO_TRACE = '0'.repeat(32);
 const DASH = 0x2d;
 const SLASH = 0x2f;

@@ -27,7 +27,6 @@ export class AccessLog {
   readonly #sampleRate: number;
   readonly #random: () => number;
   readonly #timestamps = new Timestamps();
-  readonly #connections = new WeakMap<ConnectionFacts, ConnectionText>();
   readonly #backends = new Map<string, BackendText>();
   #protocol: HttpProtocol | null = null;
   #statusDetails = '';
@@ -53,7 +52,7 @@ export class AccessLog {
       else if (name === 'referer') referer = headers[i + 1]!;
     }
     const startedAtMs = this.#clock.wallMs() - (this.#clock.monotonicMs() - exchange.startedAtMs);
-    const connection = this.#connectionText(exchange.connection);
+    const connection = connectionText(exchange.connection);
     const backend = record.backend === null ? NO_BACKEND : this.#backendText(record.backend);
     if (exchange.protocol !== this.#protocol || record.statusDetails !== this.#statusDetails) this.#newOutcome(record);
 
@@ -85,7 +84,7 @@ export class AccessLog {
   badRequest(connection: ConnectionFacts, error: ProxyError): void {
     if (this.#isSampledOut()) return;
     const { spec } = error;
-    const text = this.#connectionText(connection);
+    const text = connectionText(connection);
     let line = `${this.#timestamps.member(this.#clock.wallMs())},"level":"${spec.level}","msg":"request"`;
     line += `,"httpRequest":{"status":${spec.status}${text.clientText('')}},"statusDetails":"${spec.statusDetails}"`;
     if (spec.proxyStatus !== null) line += `,"proxyStatus":"sallyport; error=${spec.proxyStatus}"`;
@@ -102,15 +101,6 @@ export class AccessLog {
     this.#outcomeText = `s","protocol":"${this.#protocol}"},"statusDetails":"${this.#statusDetails}"`;
   }
 
-  #connectionText(connection: ConnectionFacts): ConnectionText {
-    let text = this.#connections.get(connection);
-    if (text === undefined) {
-      text = new ConnectionText(connection);
-      this.#connections.set(connection, text);
-    }
-    return text;
-  }
-
   #backendText(backend: string): BackendText {
     let text = this.#backends.get(backend);
     if (text === undefined) {
@@ -120,6 +110,14 @@ export class AccessLog {
     }
     return text;
   }
+}
+
+function connectionText(connection: ConnectionFacts): ConnectionText {
+  const kept = connection.serialised;
+  if (kept instanceof ConnectionText) return kept;
+  const text = new ConnectionText(connection);
+  connection.serialised = text;
+  return text;
 }
 
 function requestHead(error: ProxyError): string {
