@@ -2,7 +2,7 @@ import { ShadowClients } from '#src/telemetry/shadow-clients.ts';
 import { type ClientPreset, findClientPreset, presetHello } from '#src/tls/client-presets.ts';
 import { ja4 } from '#src/tls/ja4.ts';
 import type { PredictedFailure } from '#src/tls/predict.ts';
-import { connectionFacts } from './support.ts';
+import { connectionFacts, tlsFacts } from './support.ts';
 
 const REFUSAL: PredictedFailure = {
   ok: false,
@@ -15,9 +15,9 @@ const START = Date.parse('2026-11-21T12:00:00.000Z');
 
 test('`ShadowClients` counts a client by policy, JA4 and network, and shows the newest name', () => {
   const clients = new ShadowClients();
-  clients.add(connectionFacts({ remoteAddress: '203.0.113.7' }), JAVA, 'tls13', REFUSAL, START);
+  clients.add(connectionFacts({ tls: null, remoteAddress: '203.0.113.7' }), JAVA, 'tls13', REFUSAL, START);
   const later = { ...JAVA, serverName: 'second.example' };
-  clients.add(connectionFacts({ remoteAddress: '203.0.113.200' }), later, 'tls13', REFUSAL, START + 5000);
+  clients.add(connectionFacts({ tls: null, remoteAddress: '203.0.113.200' }), later, 'tls13', REFUSAL, START + 5000);
   expect(clients.newestFirst()).toEqual([
     {
       targetProxy: 'web',
@@ -38,11 +38,11 @@ test('`ShadowClients` counts a client by policy, JA4 and network, and shows the 
 test('`ShadowClients` keeps apart what differs in proxy, policy, network or JA4', () => {
   const clients = new ShadowClients();
   const go = presetHello(findClientPreset('go-1.19') as ClientPreset, 'first.example');
-  clients.add(connectionFacts(), JAVA, 'tls13', REFUSAL, START);
-  clients.add(connectionFacts(), JAVA, 'restricted', REFUSAL, START);
-  clients.add(connectionFacts({ targetProxy: 'other' }), JAVA, 'tls13', REFUSAL, START);
-  clients.add(connectionFacts({ remoteAddress: '2001:db8::1' }), JAVA, 'tls13', REFUSAL, START);
-  clients.add(connectionFacts(), go, 'tls13', REFUSAL, START);
+  clients.add(connectionFacts({ tls: null }), JAVA, 'tls13', REFUSAL, START);
+  clients.add(connectionFacts({ tls: null }), JAVA, 'restricted', REFUSAL, START);
+  clients.add(connectionFacts({ tls: null, targetProxy: 'other' }), JAVA, 'tls13', REFUSAL, START);
+  clients.add(connectionFacts({ tls: null, remoteAddress: '2001:db8::1' }), JAVA, 'tls13', REFUSAL, START);
+  clients.add(connectionFacts({ tls: null }), go, 'tls13', REFUSAL, START);
   expect(clients.newestFirst().map(({ count }) => count)).toEqual([1, 1, 1, 1, 1]);
 });
 
@@ -50,10 +50,10 @@ test('`ShadowClients` holds 100: whoever was seen longest ago leaves', () => {
   const clients = new ShadowClients();
   const address = (i: number) => `198.51.${i}.1`;
   for (let i = 0; i < 100; i++)
-    clients.add(connectionFacts({ remoteAddress: address(i) }), JAVA, 'tls13', REFUSAL, START);
-  clients.add(connectionFacts({ remoteAddress: address(0) }), JAVA, 'tls13', REFUSAL, START + 1);
+    clients.add(connectionFacts({ tls: null, remoteAddress: address(i) }), JAVA, 'tls13', REFUSAL, START);
+  clients.add(connectionFacts({ tls: null, remoteAddress: address(0) }), JAVA, 'tls13', REFUSAL, START + 1);
   for (let i = 100; i < 110; i++)
-    clients.add(connectionFacts({ remoteAddress: address(i) }), JAVA, 'tls13', REFUSAL, START + 2);
+    clients.add(connectionFacts({ tls: null, remoteAddress: address(i) }), JAVA, 'tls13', REFUSAL, START + 2);
   const networks = clients.newestFirst().map(({ network }) => network);
   expect(networks.length).toBe(100);
   expect(networks[0]).toBe('198.51.109.0/24');
@@ -65,6 +65,12 @@ test('`ShadowClients` holds 100: whoever was seen longest ago leaves', () => {
 test('`ShadowClients` keeps little of a hello that offers a lot', () => {
   const clients = new ShadowClients();
   const huge = { ...JAVA, supportedVersions: Array.from({ length: 127 }, (_, i) => 0x7000 + i) };
-  clients.add(connectionFacts(), huge, 'tls13', { ...REFUSAL, detail: 'x'.repeat(100_000) }, START);
+  clients.add(connectionFacts({ tls: null }), huge, 'tls13', { ...REFUSAL, detail: 'x'.repeat(100_000) }, START);
   expect(JSON.stringify(clients.newestFirst()).length).toBeLessThan(1000);
+});
+
+test('`ShadowClients` takes the fingerprint that the connection has already', () => {
+  const clients = new ShadowClients();
+  clients.add(connectionFacts({ tls: tlsFacts({ ja4: 'known' }) }), JAVA, 'tls13', REFUSAL, START);
+  expect(clients.newestFirst()).toMatchObject([{ ja4: 'known' }]);
 });
