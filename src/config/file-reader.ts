@@ -1,5 +1,6 @@
 import { lstat, readFile, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export interface FileText {
   readonly text: string;
@@ -65,8 +66,16 @@ export class FileReader {
       const before = await Promise.all(missing.map(placeOf));
       const readings = await Promise.all(missing.map((path, index) => readFrom(path, before[index]?.target ?? path)));
       const after = await Promise.all(missing.map(placeOf));
-      const isConsistent = before.every((place, index) => place.signature === after[index]?.signature);
-      if (!isConsistent && attempt < MOST_ATTEMPTS) continue;
+      const isSame = before.every((place, index) => place.signature === after[index]?.signature);
+      const isWhole = before.every(({ signature }) => !signature.startsWith(MISSING));
+      // in the middle of a swap a file may seem to be missing for a moment
+      if (!(isSame && isWhole) && attempt < MOST_ATTEMPTS) {
+        await delay(attempt);
+        continue;
+      }
+      const isConsistent =
+        isSame &&
+        before.every(({ signature }, index) => signature.startsWith(MISSING) === (readings[index]?.file === null));
       for (const [index, path] of missing.entries()) {
         const reading = readings[index];
         if (reading === undefined) continue;
@@ -95,7 +104,7 @@ async function placeOf(path: string): Promise<FilePlace> {
     const facts = await stat(target, { bigint: true });
     return { target, signature: `${target}:${facts.dev}:${facts.ino}:${facts.size}:${facts.mtimeNs}:${facts.ctimeNs}` };
   } catch (error) {
-    return { target: path, signature: `missing:${(error as NodeJS.ErrnoException).code ?? ''}` };
+    return { target: path, signature: `${MISSING}${(error as NodeJS.ErrnoException).code ?? ''}` };
   }
 }
 
@@ -132,4 +141,5 @@ async function problemOf(error: unknown, path: string): Promise<string> {
 }
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024; // a URL map may have 64 KB and a trust config 700 certificates: far above both
-const MOST_ATTEMPTS = 10; // a read takes well below a millisecond: who changes files that fast never stops
+const MOST_ATTEMPTS = 10; // 45 ms with their pauses; a read takes well below one: who changes files that fast never stops
+const MISSING = 'missing:';
