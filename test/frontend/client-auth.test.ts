@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { ErrorCode } from '#src/base/errors.ts';
+import { clientCertificateError } from '#src/frontend/client-auth.ts';
 import type { Issued, IssueRequest } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { type ClientMode, get, identity, startClientDoor, type Trust } from './_client-door.ts';
@@ -138,6 +139,11 @@ const REFUSED: readonly Case[] = [
     offer: async () => identity(await leaf({ uris: [`https://long.example/${'x'.repeat(17_000)}`] }), issuing),
   },
   {
+    shows: 'more certificates than OpenSSL reads',
+    statusDetails: 'client_cert_exceeded_size_limit',
+    offer: async () => identity(await leaf({ uris: [`https://long.example/${'x'.repeat(120_000)}`] }), issuing),
+  },
+  {
     shows: 'four intermediates of one subject and key',
     statusDetails: 'client_cert_pki_too_large',
     offer: async () => {
@@ -236,13 +242,16 @@ describe.each(VERSIONS)('REJECT_INVALID on %s', (version) => {
 });
 
 describe('ALLOW_INVALID_OR_MISSING_CLIENT_CERT', () => {
-  test.each(REFUSED)('serves a client that shows $shows, and its facts say $statusDetails', async (refused) => {
-    const door = await open('ALLOW_INVALID_OR_MISSING_CLIENT_CERT', await refused.trust?.());
-    const offer = await refused.offer();
-    expect(await get(door.connect(offer))).toMatch(/^HTTP\/1\.1 200 /);
-    const facts = door.recorder.handshakes[0]?.tls.clientCertificate;
-    expect(facts).toMatchObject({ present: 'cert' in offer, verified: false, error: refused.statusDetails });
-  });
+  test.each(REFUSED.filter(({ shows }) => shows !== 'more certificates than OpenSSL reads'))(
+    'serves a client that shows $shows, and its facts say $statusDetails',
+    async (refused) => {
+      const door = await open('ALLOW_INVALID_OR_MISSING_CLIENT_CERT', await refused.trust?.());
+      const offer = await refused.offer();
+      expect(await get(door.connect(offer))).toMatch(/^HTTP\/1\.1 200 /);
+      const facts = door.recorder.handshakes[0]?.tls.clientCertificate;
+      expect(facts).toMatchObject({ present: 'cert' in offer, verified: false, error: refused.statusDetails });
+    },
+  );
 
   test('without a trust config nothing is verified', async () => {
     const door = await open('ALLOW_INVALID_OR_MISSING_CLIENT_CERT', null);
@@ -258,4 +267,21 @@ test('a proxy without a serverTlsPolicy asks for nothing', async () => {
   doors.push(door);
   expect(await get(door.connect(identity(client, issuing)))).toMatch(/^HTTP\/1\.1 200 /);
   expect(door.recorder.handshakes[0]?.tls.clientCertificate ?? null).toBeNull();
+});
+
+describe('clientCertificateError()', () => {
+  test.each([
+    ['ERR_SSL_BAD_SIGNATURE', 'client_cert_validation_failed'],
+    ['ERR_SSL_WRONG_CURVE', 'client_cert_unsupported_elliptic_curve_key'],
+    ['ERR_OSSL_ASN1_WRONG_TAG', 'client_cert_validation_failed'],
+  ])('reads %s as %s', (code, word) => {
+    expect(clientCertificateError(code)).toBe(word);
+  });
+
+  test.each(['ERR_SSL_NO_SHARED_CIPHER', 'ECONNRESET', 'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', ''])(
+    'leaves %j to the other reasons',
+    (code) => {
+      expect(clientCertificateError(code)).toBeNull();
+    },
+  );
 });
