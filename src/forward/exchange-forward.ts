@@ -81,6 +81,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   private statusDetails = 'response_sent_by_backend';
   private responseHasBody = true;
   private responseLength = -1;
+  private truncatable = false;
   private received = 0;
   /** Why the exchange failed; null while it has not, whatever its attempts did. */
   private error: ProxyError | null = null;
@@ -234,24 +235,30 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       const what = status > 599 ? `status ${status}` : length === -2 ? 'Content-Length' : 'a field of the head';
       this.breakOff('backend_response_corrupted', `the response has an invalid part: ${what}`);
     } else {
-      this.startResponse(status, forwarded, length);
+      this.startResponse(status, forwarded, length, isChunked(headers));
     }
   }
 
-  private startResponse(status: number, headers: string[], length: number): void {
+  private startResponse(status: number, headers: string[], length: number, chunked: boolean): void {
     const { exchange, upload } = this;
     this.fields.response?.overwrite(headers, exchange);
     this.state = RELAYING;
     this.status = status;
     this.responseLength = length;
     this.responseHasBody = exchange.method !== 'HEAD' && status !== 204 && status !== 304;
+    this.truncatable =
+      this.responseHasBody &&
+      length === -1 &&
+      !chunked &&
+      this.connection?.tls != null &&
+      this.route!.service.protocol !== 'HTTP2';
     if (exchange.isWebSocket) this.statusDetails = 'websocket_handshake_failed';
     if (upload !== null && !upload.ended && status >= 300) {
       upload.stop(); // spec 10.22: an early 2xx lets the upload go on
       this.statusDetails = 'aborted_request_due_to_backend_early_response';
     }
     try {
-      exchange.respond(status, headers, this.responseHasBody);
+      exchange.respond(status, headers, this.truncatable ? 'until-close' : this.responseHasBody);
     } catch (thrown) {
       this.failOnDefect(thrown);
     }
@@ -434,8 +441,14 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       latencyMs: nowMs - exchange.startedAtMs,
       backendLatencyMs: this.sentAtMs === 0 ? null : (this.answeredAtMs || nowMs) - this.sentAtMs,
       droppedTrailers: this.upload === null ? 0 : this.upload.droppedTrailers,
+      truncatable: this.truncatable,
     });
   }
+}
+
+function isChunked(headers: HeaderList): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === 'transfer-encoding') return true;
+  return false;
 }
 
 type State =

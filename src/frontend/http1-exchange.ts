@@ -168,7 +168,7 @@ export class Http1Exchange implements Exchange {
     }
   }
 
-  respond(status: number, headers: HeaderList, body: boolean): void {
+  respond(status: number, headers: HeaderList, body: boolean | 'until-close'): void {
     if (this.#over || this.responded) return;
     this.responded = true;
     const response = this.#responseForHead();
@@ -176,6 +176,10 @@ export class Http1Exchange implements Exchange {
     // RFC 9110 section 10.1.1: a client that waits for 100 Continue may or may not send its body now
     if (!this.#requestEnded && (status >= 400 || (this.expectsContinue && !this.#continueSent))) this.#isLast = true;
     response.strictContentLength = true;
+    if (body === 'until-close') {
+      this.#isLast = true;
+      response.useChunkedEncodingByDefault = false;
+    }
     let list = headers as string[];
     if (this.#isLast) list = [...headers, 'connection', 'close'];
     else response.removeHeader('connection'); // keeps Node from adding Connection and Keep-Alive; HTTP/1.1 persists without
@@ -184,7 +188,7 @@ export class Http1Exchange implements Exchange {
     } catch {
       response.writeHead(status, cleaned(list));
     }
-    if (body) process.nextTick(flushHeadOf, this); // with the first bytes of the body if they come at once, else alone
+    if (body !== false) process.nextTick(flushHeadOf, this); // with the first bytes of the body if they come at once, else alone
   }
 
   flushHead(): void {

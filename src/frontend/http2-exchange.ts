@@ -156,7 +156,7 @@ export class Http2Exchange implements Exchange {
     this.#stream.additionalHeaders({ ':status': status, ...fieldObject(headers) });
   }
 
-  respond(status: number, headers: HeaderList, body: boolean): void {
+  respond(status: number, headers: HeaderList, body: boolean | 'until-close'): void {
     if (this.#over || this.responded) return;
     this.responded = true;
     const list: (string | number)[] = [':status', status];
@@ -173,7 +173,10 @@ export class Http2Exchange implements Exchange {
     this.#waitsForTrailers = body && (!hasLength || namesTrailers);
     if (this.#waitsForTrailers) this.#stream.on('wantTrailers', onStreamWantTrailers);
     try {
-      this.#stream.respond(list as unknown as string[], { endStream: !body, waitForTrailers: this.#waitsForTrailers });
+      this.#stream.respond(list as unknown as string[], {
+        endStream: body === false,
+        waitForTrailers: this.#waitsForTrailers,
+      });
     } catch (thrown) {
       this.#fail(thrown); // for instance a status over 599
     }

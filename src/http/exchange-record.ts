@@ -56,6 +56,8 @@ export interface ExchangeRecord {
   readonly backendLatencyMs: number | null;
   /** Request trailer fields that could not be passed on, because the backend speaks HTTP/1.1 (spec 10.22). */
   readonly droppedTrailers: number;
+  /** The response came over TLS and ended with the connection: an attacker on the way could have cut it (security rule 30). */
+  readonly truncatable: boolean;
 }
 
 /** Implemented by telemetry. Both are called synchronously, must not throw, and come in pairs. */

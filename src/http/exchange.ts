@@ -93,9 +93,10 @@ export interface Exchange {
   /**
    * The response head. `headers` are final and lower-cased: content-length is in them or the body is framed by the
    * protocol; connection handling (close, keep-alive, drain) is the frontend's own.
-   * `body` false: no body follows (HEAD, 204, 304), end() must come next.
+   * `body` false: no body follows (HEAD, 204, 304), end() must come next. 'until-close': HTTP/1 frames it by the end of the connection,
+   * as it came: chunks would say that it is whole, which nobody knows (security rule 30).
    */
-  respond(status: number, headers: HeaderList, body: boolean): void;
+  respond(status: number, headers: HeaderList, body: boolean | 'until-close'): void;
   /** False: stop until handler.onDrain. */
   write(chunk: Uint8Array): boolean;
   end(trailers: HeaderList | null): void;

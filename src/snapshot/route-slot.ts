@@ -36,7 +36,10 @@ export class RouteSlot {
   }
 }
 
-function forwarderOf({ urlMap, services: running, fields }: Routes, parts: SnapshotParts): (exchange: Exchange) => void {
+function forwarderOf(
+  { urlMap, services: running, fields }: Routes,
+  parts: SnapshotParts,
+): (exchange: Exchange) => void {
   const services = new Map<string, BackendService>();
   for (const [name, { service }] of running) services.set(name, service);
   const { clock, recorder } = parts;

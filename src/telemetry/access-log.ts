@@ -76,6 +76,7 @@ export class AccessLog {
     line += connection.proxy + backend.routeText(record);
     if (record.trace !== null) line += `,"trace":"${record.trace}"`;
     line += connection.tls + backend.tlsText(record.backendTls);
+    if (record.truncatable) line += ',"truncatable":true';
     if (record.error !== null) line += detailMember(record.error);
     this.#sink.line(`${line}}`);
   }

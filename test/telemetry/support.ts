@@ -105,6 +105,7 @@ export function exchangeRecord(facts: Partial<ExchangeRecord> = {}): ExchangeRec
     latencyMs: 10.5,
     backendLatencyMs: 9,
     droppedTrailers: 0,
+    truncatable: false,
     ...facts,
   };
 }
