@@ -128,7 +128,7 @@ test('client certificate and trust config rotate once a second: no request fails
   while (turn < 4 || load.done < REQUESTS) {
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await reloadTo(scenario, serviceOf(++turn));
-    if (warmBytes === 0 && turn >= 3 && load.done >= REQUESTS / 4) warmBytes = await residentBytes(scenario);
+    if (warmBytes === 0 && turn >= 3 && load.done >= REQUESTS / 2) warmBytes = await residentBytes(scenario);
   }
   await load.stop();
   expect(load.failures).toEqual([]);
