@@ -1,4 +1,5 @@
 import type { LinkedHttpsProxy, LinkedSslPolicy } from '../config/linked.ts';
+import { networkOf } from '../http/client-network.ts';
 import { clientPresets, presetHello } from '../tls/client-presets.ts';
 import { offeredHello } from '../tls/hello-offer.ts';
 import { ja4 } from '../tls/ja4.ts';
@@ -256,18 +257,6 @@ function presetsByJa4(): ReadonlyMap<string, string> {
       .toReversed() // of two with one JA4 the first counts
       .map((preset) => [ja4(presetHello(preset, 'preset.example')), preset.name]),
   );
-}
-
-/** Enough to find the owner, not the person. */
-function networkOf(address: string): string {
-  if (!address.includes(':')) return `${address.split('.').slice(0, 3).join('.')}.0/24`;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+)\.\d+$/i.exec(address);
-  if (mapped !== null) return `${mapped[1]}.0/24`;
-  const [head = '', tail] = address.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const middle = tail === undefined ? [] : Array.from({ length: 8 - left.length - right.length }, () => '0');
-  return `${[...left, ...middle, ...right].slice(0, 3).join(':')}::/48`;
 }
 
 const MAX_SHOWN = 3;

@@ -1,10 +1,10 @@
 // hot path where a shadow policy refuses many; a client that it accepts never gets here.
+import { networkOf } from '../http/client-network.ts';
 import type { ConnectionFacts } from '../http/exchange.ts';
 import type { ClientHello } from '../tls/client-hello.ts';
 import { summarizeHello } from '../tls/hello-summary.ts';
 import { ja4 } from '../tls/ja4.ts';
 import type { PredictedFailure } from '../tls/predict.ts';
-import { networkOf } from './client-network.ts';
 
 /** Clients that connect today and would not under a shadow policy; one entry of /handshakes. */
 export interface ShadowClient {

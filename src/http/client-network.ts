@@ -1,10 +1,11 @@
 import { isIP } from 'node:net';
 
-/** An address cut to what says where it is from and not who it is: `203.0.113.0/24`, `2001:db8:1::/48`. '' for what is no address. */
+/** An address cut to what says where to look for its owner and not who it is: `203.0.113.0/24`, `2001:db8:1::/48`. '' for what is no address. */
 export function networkOf(address: string): string {
   const version = isIP(address);
   if (version === 4) return `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
   if (version !== 6) return '';
+  if (MAPPED.test(address)) return networkOf(address.slice('::ffff:'.length));
   const zone = address.indexOf('%'); // fe80::1%eth0
   return `${firstGroups(zone === -1 ? address : address.slice(0, zone))}::/48`;
 }
@@ -24,3 +25,5 @@ function firstGroups(address: string): string {
   while (kept.length > 0 && kept.at(-1) === 0) kept.pop();
   return kept.map((group) => group.toString(16)).join(':');
 }
+
+const MAPPED = /^::ffff:\d+\.\d+\.\d+\.\d+$/i; // an IPv4 address in IPv6 clothes (RFC 4291 §2.5.5.2)

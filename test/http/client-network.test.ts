@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import fc from 'fast-check';
-import { networkOf } from '#src/telemetry/client-network.ts';
+import { networkOf } from '#src/http/client-network.ts';
 
 test.each([
   ['203.0.113.7', '203.0.113.0/24'],
@@ -12,6 +12,9 @@ test.each([
   ['::1', '::/48'],
   ['::', '::/48'],
   ['fe80::1%eth0', 'fe80::/48'],
+  ['::ffff:192.0.2.1', '192.0.2.0/24'],
+  ['::FFFF:192.0.2.1', '192.0.2.0/24'],
+  ['::ffff:0:192.0.2.1', '::/48'],
   ['64:ff9b::192.0.2.1', '64:ff9b::/48'],
   ['0:0:1:2:3:4:192.0.2.1', '0:0:1::/48'],
   ['', ''],
