@@ -2,6 +2,7 @@ import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import { TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256 } from './cipher-suites.ts';
 import { suitesOf } from './profiles.ts';
+import { inOrderOfPreference } from './ssl-policy.ts';
 import type { TlsVersion } from './tls-version.ts';
 
 /** What the proxy shows of itself to a backend, and how old a protocol it bears. */
@@ -33,7 +34,8 @@ export function backendContextOptions(terms: BackendContextTerms): SecureContext
 
 function cipherList(old: boolean): string {
   const names: string[] = TLS13_SUITES.map((suite) => suite.opensslName);
-  for (const suite of suitesOf('COMPATIBLE')) if (suite.available) names.push(suite.opensslName);
+  // a server without a preference of its own (nginx has none by default) takes the first that it can
+  for (const suite of inOrderOfPreference(suitesOf('COMPATIBLE'))) if (suite.available) names.push(suite.opensslName);
   if (old) names.push('@SECLEVEL=0'); // the SHA-1 inside TLS 1.0 and 1.1 needs it
   return names.join(':');
 }

@@ -75,7 +75,7 @@ export function effectivePolicy(policy: SslPolicy | null, nowMs: number): Effect
     profile,
     minVersion,
     maxVersion: 'TLSv1.3',
-    suites: inServerPreference(suites),
+    suites: inOrderOfPreference(suites),
     tls13Suites: profile === 'FIPS_202205' ? TLS13_FIPS : TLS13_ALL,
     groups: groupsOf(profile, postQuantumKeyExchange, nowMs),
     signatureSchemes: profile === 'FIPS_202205' ? SCHEMES_FIPS : SCHEMES,
@@ -98,7 +98,8 @@ function oldestUsable(wanted: TlsVersion, suites: readonly CipherSuite[]): TlsVe
 }
 
 /** Google documents none. Ephemeral AEAD first, AES before ChaCha20 (a client that prefers ChaCha20 gets it: SSL_OP_PRIORITIZE_CHACHA), then the table's order. */
-function inServerPreference(suites: readonly CipherSuite[]): readonly CipherSuite[] {
+/** What is fast on processors with AES instructions first; forward secrecy before none, AEAD before CBC. */
+export function inOrderOfPreference(suites: readonly CipherSuite[]): readonly CipherSuite[] {
   const rank = (suite: CipherSuite) => {
     if (suite.keyExchange !== 'ECDHE' || suite.encryption.endsWith('CBC')) return 2;
     return suite.encryption === 'CHACHA20_POLY1305' ? 1 : 0;

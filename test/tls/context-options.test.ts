@@ -117,6 +117,17 @@ describe('`backendContextOptions()`', () => {
     expect(await protocolWith({ ...current, maxVersion: 'TLSv1.2' }, tls13)).toMatch(/^ERR_SSL/);
   });
 
+  test('prefers AES-GCM with a server that leaves the choice to the client', async () => {
+    const options = backendContextOptions({ minVersion: 'TLSv1.2', clientCertificate: null });
+    for (const [{ certificatePem: cert, privateKeyPem: key }, suite] of [
+      [p256, 'ECDHE-ECDSA-AES128-GCM-SHA256'],
+      [rsa, 'ECDHE-RSA-AES128-GCM-SHA256'],
+    ] as const) {
+      const server = createServer({ cert, key, maxVersion: 'TLSv1.2', honorCipherOrder: false });
+      expect(await withConnection(server, options, async (client) => client.getCipher().name)).toBe(suite);
+    }
+  });
+
   test('takes no SHA-1 signature on TLS 1.2 below a lowered floor (security rule 8)', async () => {
     const sha1 = {
       cert: rsa.certificatePem,
