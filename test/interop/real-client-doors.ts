@@ -27,6 +27,8 @@ export interface RealClientDoors {
   requestLine(path: string): Promise<LogLine>;
   /** The line of a failed handshake at this door, which must have this reason. */
   failureLine(door: string, reason: string): Promise<LogLine>;
+  /** The line of a handshake that succeeded at this door with this JA4. */
+  successLine(door: string, ja4: string): Promise<LogLine>;
   /** What this door has negotiated, without repetition ('TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA'), once it is so much or 5 s have passed. */
   negotiated(door: string, size: number): Promise<ReadonlySet<string>>;
   stop(): Promise<void>;
@@ -35,7 +37,7 @@ export interface RealClientDoors {
 export async function startRealClientDoors(doors: Readonly<Record<string, DoorOptions>>): Promise<RealClientDoors> {
   const folder = makeTempFolder();
   const backend = await startBackend();
-  const [ecdsa, rsa] = await Promise.all([issueFront('p256'), issueFront('rsa-2048')]);
+  const [ecdsa, rsa] = await Promise.all([issueFront('ecdsa', 'p256'), issueFront('rsa', 'rsa-2048')]);
   for (const [name, { leaf }] of Object.entries({ ecdsa, rsa })) {
     folder.write(`${name}.crt`, leaf.certificatePem);
     folder.write(`${name}.key`, leaf.privateKeyPem);
@@ -67,6 +69,10 @@ export async function startRealClientDoors(doors: Readonly<Record<string, DoorOp
         return line.msg === 'request' && request?.requestUrl?.endsWith(path) === true;
       }),
     failureLine: (door, reason) => proxy.waitForLog((line) => ofDoor(line, door) && line['reason'] === reason),
+    successLine: (door, ja4) =>
+      proxy.waitForLog(
+        (line) => ofDoor(line, door) && line['reason'] === undefined && (line['tls'] as { ja4: string }).ja4 === ja4,
+      ),
     async negotiated(door, size) {
       const found = new Set<string>();
       const add = (line: LogLine) => {
@@ -100,10 +106,13 @@ async function startBackend(): Promise<Server> {
 }
 
 /** A leaf and its own root of the same algorithm, so that a client of one algorithm can check the whole chain. */
-async function issueFront(keyType: IssuedKeyType): Promise<{ readonly root: Issued; readonly leaf: Issued }> {
-  const root = await issue({ subject: `CN=${keyType} root`, keyType, ca: true });
+async function issueFront(
+  name: 'ecdsa' | 'rsa',
+  keyType: IssuedKeyType,
+): Promise<{ readonly root: Issued; readonly leaf: Issued }> {
+  const root = await issue({ subject: `CN=${name} root`, keyType, ca: true });
   const leaf = await issue({
-    subject: `CN=${keyType} front`,
+    subject: `CN=${name} front`,
     keyType,
     issuer: root,
     dnsNames: [SERVER_NAME],
