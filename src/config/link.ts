@@ -18,6 +18,7 @@ import type {
   SallyportSettings,
 } from './linked.ts';
 import { lastSegment, type Resource, type ResourceGraph, type Section } from './resource.ts';
+import { crlFacts } from './revocation-material.ts';
 import type { RuleContext } from './rules/context.ts';
 import { customHeadersOf } from './rules/custom-headers.ts';
 import { KINDS, type Kind, type SallyportSpec, type Spec } from './schema/kinds.ts';
@@ -256,9 +257,13 @@ function linkSettings(spec: SallyportSpec, section: Section | null): SallyportSe
   };
 }
 
-/** Resources with their defaults, variables unexpanded and PEM left out (security rule 12). */
-function redactedConfiguration({ graph, settings }: Material, section: Section | null): unknown {
-  const kinds = KINDS.map((kind) => [kind, graph.all(kind).map(({ spec, node }) => redact(spec, node, kind))] as const);
+/** Resources with their defaults, variables unexpanded and PEM left out (security rule 12), and what the CRLs of trust configs say. */
+function redactedConfiguration({ graph, settings, trustConfigs }: Material, section: Section | null): unknown {
+  const shown = (resource: Resource, kind: Kind) => {
+    const crls = crlFacts(trustConfigs.get(resource)?.revocation ?? null);
+    return { ...(redact(resource.spec, resource.node, kind) as object), ...(crls && { crls }) };
+  };
+  const kinds = KINDS.map((kind) => [kind, graph.all(kind).map((resource) => shown(resource, kind))] as const);
   return { ...Object.fromEntries(kinds), sallyport: redact(settings, section?.node ?? null, 'sallyport') };
 }
 

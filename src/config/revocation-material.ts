@@ -48,6 +48,18 @@ export async function examineRevocation(
   return { ...revocation({ mode, crls }), file: path, fileModifiedMs: modifiedMs };
 }
 
+/** What `/config` shows of CRLs. */
+export function crlFacts(revocation: LinkedRevocation | null): readonly unknown[] | null {
+  if (revocation === null) return null;
+  return revocation.crls.map((crl) => ({
+    issuer: crl.issuer.text,
+    number: String(crl.number),
+    thisUpdate: new Date(crl.thisUpdateMs).toISOString(),
+    nextUpdate: new Date(crl.nextUpdateMs).toISOString(),
+    entries: crl.count,
+  }));
+}
+
 function warnOfDates(crl: Crl, nowMs: number, warn: (message: string) => void): void {
   if (crl.nextUpdateMs < nowMs) {
     const day = new Date(crl.nextUpdateMs).toISOString();

@@ -26,6 +26,7 @@ export interface ScenarioService {
     readonly anchors?: readonly Issued[];
     readonly intermediates?: readonly Issued[];
     readonly allowlist?: readonly Issued[];
+    readonly revocation?: { readonly crlFile: string; readonly mode: 'require' | 'if-available' };
   };
   readonly clientCertificate?: readonly [Issued, ...Issued[]];
   readonly sni?: string;
@@ -165,6 +166,7 @@ export function scenarioConfiguration(
         { trustAnchors: pemList(service.trust?.anchors), intermediateCas: pemList(service.trust?.intermediates) },
       ],
       allowlistedCertificates: pemList(service.trust?.allowlist),
+      ...(service.trust?.revocation && { revocation: service.trust.revocation }),
     })),
     backendAuthenticationConfigs: withTrust.map((service) => ({
       name: service.name,
