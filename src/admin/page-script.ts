@@ -81,8 +81,8 @@ async function poll() {
     rows('backend-rows', backends, (backend) => [backend.service, backend.protocol, backend.endpoints.join(', ')]);
     rows('handshake-rows', handshakes.failures.slice(0, 50), (failure) => [failure.time, failure.reason, failure.side,
       failure.sni === null ? '' : failure.sni, failure.remoteAddress, failure.offeredVersions.join(' '), failure.detail]);
-    rows('shadow-rows', handshakes.shadow, (client) => [client.sslPolicy, client.targetProxy, client.reason, String(client.count),
-      client.lastSeen, client.network, client.sni === null ? '' : client.sni, client.offeredVersions.join(' '), client.ja4, client.detail]);
+    rows('shadow-rows', handshakes.shadow, (client) => [client.sslPolicy, client.targetProxy, String(client.count),
+      client.lastSeen, client.network, client.sni === null ? '' : client.sni, client.ja4, client.reason + ': ' + client.detail]);
     byId('shadow').hidden = handshakes.shadow.length === 0 && !metrics.includes('sallyport_ssl_policy_shadow_total{');
     show('problem', '');
   } catch (error) {

@@ -36,7 +36,7 @@ export const PAGE_HTML = `<!doctype html>
     <tbody id="handshake-rows"></tbody></table>
   </section>
   <section id="shadow" aria-labelledby="shadow-title" hidden><h2 id="shadow-title">Clients that a shadow policy would refuse</h2>
-    <table><thead><tr><th>Policy</th><th>Proxy</th><th>Reason</th><th>Handshakes</th><th>Last seen</th><th>Network</th><th>Server name</th><th>Offered</th><th>JA4</th><th>Detail</th></tr></thead>
+    <table><thead><tr><th>Policy</th><th>Proxy</th><th>Times</th><th>Last seen</th><th>Network</th><th>Server name</th><th>JA4</th><th>Reason</th></tr></thead>
     <tbody id="shadow-rows"></tbody></table>
   </section>
 </main>

@@ -91,6 +91,9 @@ describe('AdminServer', () => {
     expect(page.body).not.toMatch(/<script>|<style|\son[a-z]+=/);
     const script = await ask(port, '/page.js');
     expect(() => new Script(script.body)).not.toThrow();
+    const ids = [...script.body.matchAll(/(?:byId|show|rows)\('([a-z-]+)'/g)].map(([, id]) => id!);
+    expect(ids).toEqual(expect.arrayContaining(['readiness', 'handshake-rows', 'shadow-rows', 'shadow']));
+    for (const id of ids) expect(page.body).toContain(`id="${id}"`);
     expect(script.body).not.toMatch(/innerHTML|insertAdjacentHTML|document\.write|eval/);
   });
 
