@@ -26,12 +26,14 @@ export interface FileWatch {
 
 /**
  * Calls `onChange` with the changed paths once the files differ from the baseline and have looked the same for one whole poll, so that a
- * half-written pair is not read. A pair written more slowly than that fails to load and is tried again at the next change.
+ * half-written pair is not read. A pair written more slowly than that fails to load and is tried again at the next change. Files that
+ * never come to rest are reported all the same, so that nobody can keep the old ones in use by touching them.
  */
 export function watchFiles(baseline: FileSignatures, onChange: (changed: readonly string[]) => void): FileWatch {
   let expected = baseline;
   let previous = baseline;
   let polling = false;
+  let restless = 0;
   const poll = async () => {
     if (polling) return; // a stalled file system must not pile up polls
     polling = true;
@@ -40,7 +42,9 @@ export function watchFiles(baseline: FileSignatures, onChange: (changed: readonl
     const changed = differences(expected, now);
     const settled = differences(previous, now).length === 0;
     previous = now;
-    if (changed.length === 0 || !settled) return;
+    if (changed.length === 0) return;
+    if (!settled && ++restless <= RESTLESS_POLLS) return;
+    restless = 0;
     expected = now;
     onChange(changed);
   };
@@ -71,3 +75,4 @@ async function signatureOf(file: string): Promise<string> {
 }
 
 const POLL_INTERVAL_MS = 500; // a change is seen and settled within 1 s: new handshakes get a new certificate within 2 s
+const RESTLESS_POLLS = 2; // 1.5 s after the first change at the latest

@@ -14,6 +14,8 @@ export interface ScenarioOptions {
   /** Each with a name. */
   readonly shadowSslPolicies?: readonly Readonly<Record<string, string>>[];
   readonly sallyport?: Record<string, unknown>;
+  /** Of the process under test. */
+  readonly nodeArgs?: readonly string[];
 }
 
 export interface ScenarioService {
@@ -72,7 +74,7 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario>
       typeof next === 'string' ? next : JSON.stringify(scenarioConfiguration(next, port, adminPort), null, 2),
     );
   await write(options);
-  const proxy = await runSallyport({ config: configFile });
+  const proxy = await runSallyport({ config: configFile, nodeArgs: options.nodeArgs ?? [] });
   return {
     folder,
     configFile,

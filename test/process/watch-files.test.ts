@@ -38,6 +38,18 @@ describe('watchFiles()', () => {
     expect(changed).toEqual([file]);
   });
 
+  test('reports files that never come to rest', async () => {
+    const file = join(folder, 'restless.crt');
+    await writeFile(file, '');
+    let text = '';
+    const writing = setInterval(() => void writeFile(file, (text += 'x')), 50);
+    try {
+      expect(await changeAfter([file], async () => {})).toEqual([file]);
+    } finally {
+      clearInterval(writing);
+    }
+  });
+
   test('reports a missing file that appears', async () => {
     const file = join(folder, 'late.crt');
     expect(await changeAfter([file], () => writeFile(file, 'here'))).toEqual([file]);
