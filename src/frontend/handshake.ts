@@ -17,6 +17,7 @@ import { peerChain } from '../tls/peer-chain.ts';
 import { chooseServedCertificate } from '../tls/served-certificates.ts';
 import { clientCertificateError, type JudgedClient } from './client-auth.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { type CostlyClients, threadCpuMs } from './costly-clients.ts';
 import type { EngineClient, EngineSet } from './engine.ts';
 import { HandshakeFacts } from './handshake-facts.ts';
 import { reportHandshakeFailure } from './handshake-failure.ts';
@@ -27,6 +28,7 @@ import type { FrontendTimeouts } from './timeouts.ts';
 /** What a handshake needs of the listener. */
 export interface HandshakeOwner {
   readonly engines: EngineSet;
+  readonly costlyClients: CostlyClients;
   readonly timeouts: FrontendTimeouts;
   readonly clock: Clock;
   /** It ended, one way or the other. */
@@ -50,6 +52,8 @@ export class Handshake implements EngineClient {
   readonly #onEnd: () => void;
   #certificate: CertificateEntry | null;
   #negotiation: Negotiation | null;
+  /** CPU time of the thread when an engine that authenticates took over. */
+  #cpuMs: number;
   #isPeeking: boolean;
   #isOver: boolean;
 
@@ -62,6 +66,7 @@ export class Handshake implements EngineClient {
     this.#deadline = startDeadline(owner.timeouts.handshakeMs, () => this.#onDeadline());
     this.#certificate = null;
     this.#negotiation = null;
+    this.#cpuMs = 0;
     this.#isPeeking = true;
     this.#isOver = false;
     this.#onReadable = () => this.#read();
@@ -102,6 +107,7 @@ export class Handshake implements EngineClient {
   onTlsError(error: Error & { code?: string }): void {
     const code = error.code ?? '';
     const reason = this.connection.proxy.clientAuthentication === null ? null : clientCertificateError(code);
+    if (reason !== null) this.#blame(null);
     if (reason === null) this.#fail({ how: 'error', code }, 'leave');
     else this.#fail({ how: 'refused', reason: reason as HandshakeFailureReason, detail: code }, 'leave');
   }
@@ -115,11 +121,20 @@ export class Handshake implements EngineClient {
       this.#refuse('internal', 'a session was resumed on an engine that authenticates clients', 'destroy');
       return 'refused';
     }
-    const client = clientAuthentication.judge(peerChain(socket), this.#owner.clock.wallMs());
+    const chain = peerChain(socket);
+    const cpuMs = threadCpuMs();
+    const client = clientAuthentication.judge(chain, this.#owner.clock.wallMs());
     const { error, reason } = client.facts;
+    if (error !== null) this.#blame(chain, cpuMs);
     if (error === null || !clientAuthentication.rejectsInvalid) return client;
     this.#refuse(error as HandshakeFailureReason, reason, 'destroy');
     return 'refused';
+  }
+
+  /** A client that does not verify pays for what OpenSSL's own pass over its chain cost. */
+  #blame(chain: readonly Uint8Array[] | null, cpuMs = threadCpuMs()): void {
+    const { costlyClients, clock } = this.#owner;
+    costlyClients.refused(this.connection.remoteAddress, chain, cpuMs - this.#cpuMs, clock.monotonicMs());
   }
 
   #read(): void {
@@ -147,6 +162,13 @@ export class Handshake implements EngineClient {
   #chooseAndStart(): void {
     const { proxy } = this.connection;
     const hello = this.#reader.hello!;
+    if (proxy.clientAuthentication !== null) {
+      if (this.#owner.costlyClients.isPenalised(this.connection.remoteAddress, this.#owner.clock.monotonicMs())) {
+        this.#refuse('client_cert_validation_unavailable', PENALISED, 'destroy');
+        return;
+      }
+      this.#cpuMs = threadCpuMs();
+    }
     const choice = chooseServedCertificate(hello, proxy.policy, proxy.certificates, this.#owner.clock.wallMs());
     if (choice.entry === null) {
       const lacksSni = choice.reason === 'sni_unknown' && hello.serverName === null;
@@ -241,6 +263,8 @@ function lastWordsOf(farewell: Farewell, reason: HandshakeFailureReason): Buffer
 type Farewell = 'plain-http' | 'alert' | 'missing-extension' | 'destroy' | 'leave';
 
 function ignore(): void {}
+
+const PENALISED = 'certificates from this address cost too much a moment ago: none is looked at for ten seconds';
 
 /** RFC 8446 §9.2: what TLS 1.3 says to a client without SNI where one is needed. */
 const MISSING_EXTENSION = Buffer.from([21, 3, 1, 0, 2, 2, 109]);

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { Admission, openFileLimit, type Refusal } from './admission.ts';
 import { ClientConnection, type ConnectionHome } from './client-connection.ts';
 import { ClientReview } from './client-review.ts';
+import { CostlyClients } from './costly-clients.ts';
 import { EngineSet } from './engine.ts';
 import { Handshake, type HandshakeOwner } from './handshake.ts';
 import { reportHandshakeFailure } from './handshake-failure.ts';
@@ -56,6 +57,7 @@ export class Listener {
     this.#http2 = new Http2Door(timeouts, clock);
     this.#handshakes = {
       engines: new EngineSet(clock),
+      costlyClients: new CostlyClients(),
       timeouts,
       clock,
       onHandshakeOver: () => this.#admission.handshakeOver(),

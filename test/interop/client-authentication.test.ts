@@ -1,6 +1,6 @@
 // Clients that are not Node's: curl and openssl s_client, in both modes and both versions.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
@@ -44,11 +44,15 @@ async function write(name: string, ...chain: readonly Issued[]): Promise<void> {
   await writeFile(join(folder, `${name}.key`), chain[0]?.privateKeyPem ?? '', { mode: 0o600 });
 }
 
-function asCurl(name: string | null, version: string): Promise<{ readonly status: number; readonly exitCode: number }> {
+function asCurl(
+  name: string | null,
+  version: string,
+  more: readonly string[] = [],
+): Promise<{ readonly status: number; readonly exitCode: number }> {
   const certificate =
     name === null ? [] : ['--cert', join(folder, `${name}.crt`), '--key', join(folder, `${name}.key`)];
   const versions = ['--tlsv1.2', '--tls-max', version];
-  return curl('--insecure', ...certificate, ...versions, `https://localhost:${door.port}/`);
+  return curl('--insecure', ...certificate, ...versions, ...more, `https://localhost:${door.port}/`);
 }
 
 test.each(['1.2', '1.3'])('curl under TLS %s is admitted with ECDSA and RSA certificates', async (version) => {
@@ -118,6 +122,40 @@ test.each(['-tls1_2', '-tls1_3'])(
     expect(door.recorder.handshakes.every(({ tls }) => !tls.resumed)).toBe(true);
   },
 );
+
+test('an address whose forged chain is dear to verify is not asked again for a while, others are (security rule 24)', async () => {
+  door = await startClientDoor('REJECT_INVALID', { anchors: [root] });
+  const chain = await forgedChain(9);
+  const target = ['s_client', '-connect', `localhost:${door.port}`, '-servername', 'localhost'];
+  const forged = ['-cert', join(folder, 'forged0.crt'), '-key', join(folder, 'forged0.key'), '-cert_chain', chain];
+  await openssl([...target, ...forged], '');
+  await door.recorder.until(() => door.recorder.handshakeFailures.length === 1);
+  expect(door.recorder.handshakeFailures[0]?.statusDetails).toBe('client_cert_validation_failed');
+  expect(await asCurl('alice', '1.3')).toMatchObject({ status: 0 });
+  expect(door.recorder.handshakeFailures[1]?.statusDetails).toBe('client_cert_validation_unavailable');
+  expect(await asCurl('alice', '1.3', ['--interface', '127.0.0.2'])).toMatchObject({ status: 200 });
+}, 30_000);
+
+/** A P-256 leaf under CAs on sect571r1, each signed by the next: OpenSSL checks every signature before it says that the last is unknown. */
+async function forgedChain(length: number): Promise<string> {
+  const file = (name: string) => join(folder, name);
+  const extensions = file('ca.cnf');
+  await writeFile(extensions, 'basicConstraints=CA:TRUE');
+  let chain = '';
+  for (let i = length; i >= 0; i--) {
+    const [key, request, crt] = [file(`forged${i}.key`), file(`forged${i}.csr`), file(`forged${i}.crt`)];
+    const curve = i === 0 ? 'prime256v1' : 'sect571r1';
+    await openssl(['ecparam', '-name', curve, '-genkey', '-noout', '-out', key], '');
+    await openssl(['req', '-new', '-key', key, '-subj', `/CN=Forged ${i}`, '-out', request], '');
+    const signer =
+      i === length ? ['-signkey', key] : ['-CA', file(`forged${i + 1}.crt`), '-CAkey', file(`forged${i + 1}.key`)];
+    const serial = ['-set_serial', String(i + 1), '-days', '2'];
+    await openssl(['x509', '-req', '-in', request, ...signer, ...serial, '-extfile', extensions, '-out', crt], '');
+    if (i > 0) chain = (await readFile(crt, 'utf8')) + chain;
+  }
+  await writeFile(file('forged.pem'), chain);
+  return file('forged.pem');
+}
 
 function openssl(args: readonly string[], input: string): Promise<string> {
   return new Promise((resolve) => {
