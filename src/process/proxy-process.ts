@@ -3,13 +3,14 @@ import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostic.ts';
 import type { Loaded, NotLoaded } from '../config/load.ts';
 import { crlRollback } from '../snapshot/crl-rollback.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
 import { retireReplaced } from '../snapshot/retire-replaced.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 import { activate, provision } from '../snapshot/snapshot.ts';
 import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
 import { watchClock } from './clock-watch.ts';
 import { ListenerSet } from './listener-set.ts';
 import { liveSources } from './live-sources.ts';
+import { watchSecretAge } from './stale-secrets.ts';
 import type { ProcessTelemetry } from './telemetry.ts';
 import { type FileWatch, fileSignatures, watchFiles } from './watch-files.ts';
 
@@ -47,6 +48,7 @@ export class ProxyProcess {
   #reloading: Promise<unknown> = Promise.resolve();
   #drainDeadline: Deadline | null = null;
   #stopClockWatch: () => void = () => {};
+  #stopSecretWatch: () => void = () => {};
 
   constructor(deps: ProxyProcessParts, snapshot: Snapshot) {
     const { promise, resolve } = Promise.withResolvers<number>();
@@ -90,6 +92,11 @@ export class ProxyProcess {
     this.#stopClockWatch = watchClock(parts.clock, (byMs) => {
       telemetry.log.warn('the clock stepped back: kept verdicts on certificates are forgotten', { byMs });
     });
+    this.#stopSecretWatch = watchSecretAge(
+      parts.clock,
+      () => this.#snapshot.configuration.ticketSecrets.fileModifiedMs,
+      (warning) => telemetry.log.warn('configuration warning', { warning }),
+    );
     this.#installSignals();
     telemetry.log.info('listening', {
       addresses: [...this.#snapshot.listeners.keys()],
@@ -220,7 +227,11 @@ export class ProxyProcess {
     this.#phase = 'ended';
     this.#drainDeadline?.cancel();
     this.#stopClockWatch();
-    await Promise.race([retireReplaced(this.#snapshot, null, this.#deps.parts.backendSessions), afterMs(RETIRE_TIMEOUT_MS)]);
+    this.#stopSecretWatch();
+    await Promise.race([
+      retireReplaced(this.#snapshot, null, this.#deps.parts.backendSessions),
+      afterMs(RETIRE_TIMEOUT_MS),
+    ]);
     await this.#admin.close();
     this.#deps.telemetry.log.info('stopped', { code });
     await this.#deps.telemetry.close();
