@@ -73,10 +73,11 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   review(): void {
     // Busy ones are asked when they come back.
-    for (const connection of [...this.#idle]) {
+    for (let at = this.#idle.length - 1; at >= 0; at--) {
+      const connection = this.#idle[at]!;
       const reason = this.#reasonToClose(connection);
       if (reason === null) continue;
-      this.#idle.splice(this.#idle.indexOf(connection), 1);
+      this.#idle.splice(at, 1);
       connection.close(reason);
     }
   }

@@ -64,7 +64,8 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
 
   review(): void {
     const { identity, service, events } = this.#terms;
-    for (const session of [...this.#sessions]) {
+    for (let at = this.#sessions.length - 1; at >= 0; at--) {
+      const session = this.#sessions[at]!;
       if (session.draining) continue;
       const revoked = readmit(identity, session.accepted);
       if (revoked === null) continue;

@@ -2,7 +2,6 @@ import { Command, CommanderError, Option } from 'commander';
 import { version } from '../process/version.ts';
 import { checkCommand } from './check.ts';
 import { addExplainCommands } from './explain.ts';
-import { pkiCommand } from './pki.ts';
 import { runCommand } from './run.ts';
 import { verifyCommand } from './verify.ts';
 
@@ -49,7 +48,10 @@ export function buildProgram(): { run(args: readonly string[]): Promise<number> 
     .requiredOption('--manifest <file>', 'YAML manifest (certs/demo.yaml is one)')
     .requiredOption('--out <folder>', 'where certificates and keys are written')
     .option('--force', 'replace files that exist')
-    .action(async (options: { manifest: string; out: string; force?: boolean }) => done(await pkiCommand(options)));
+    .action(async (options: { manifest: string; out: string; force?: boolean }) => {
+      const { pkiCommand } = await import('./pki.ts'); // what makes certificates is 2 MB that a proxy never uses
+      done(await pkiCommand(options));
+    });
 
   program
     .command('verify')
@@ -60,6 +62,13 @@ export function buildProgram(): { run(args: readonly string[]): Promise<number> 
     .option('--chain <file>', 'PEM file of what the peer sends, leaf first')
     .option('--dns-name <name...>', 'accepted DNS SANs')
     .option('--uri <uri...>', 'accepted URI SANs')
+    .option('--crl <file>', 'CRLs: one in DER, or any number in PEM')
+    .addOption(
+      new Option('--revocation-mode <mode>', 'what a missing CRL means (default: require)').choices([
+        'require',
+        'if-available',
+      ]),
+    )
     .addOption(new Option('--purpose <purpose>').choices(['server', 'client', 'any']).default('server'))
     .option('--at <time>', 'verify at this RFC 3339 time instead of now')
     .option('--json', 'print JSON')

@@ -2,6 +2,10 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { answerBatchLine, answerQuestion, type ChainAnswer, type PemQuestion, parseRfc3339 } from '../pki/batch.ts';
+import { parseCrls } from '../pki/crl.ts';
+import { DerError } from '../pki/der.ts';
+import { printable } from '../pki/printable.ts';
+import { type Revocation, type RevocationMode, revocation } from '../pki/revocation.ts';
 import type { Purpose } from '../pki/verdict.ts';
 
 export interface VerifyOptions {
@@ -11,6 +15,9 @@ export interface VerifyOptions {
   readonly chain?: string;
   readonly dnsName?: readonly string[];
   readonly uri?: readonly string[];
+  readonly crl?: string;
+  /** 'require' with --crl. */
+  readonly revocationMode?: RevocationMode;
   readonly purpose: Purpose;
   readonly at?: string;
   readonly json?: boolean;
@@ -46,6 +53,8 @@ async function readQuestion(options: VerifyOptions): Promise<PemQuestion | strin
   if (options.roots === undefined && options.allowlist === undefined) {
     return 'Cannot verify: neither --roots FILE nor --allowlist FILE, expected at least one of them to trust';
   }
+  if (options.revocationMode !== undefined && options.crl === undefined)
+    return 'Cannot verify: --revocation-mode without --crl FILE, expected the CRLs that it is about';
   const atMs = options.at === undefined ? Date.now() : parseRfc3339(options.at);
   if (atMs === null)
     return `Cannot verify: --at '${options.at}' is not an RFC 3339 time, expected for instance 2026-11-21T12:00:00Z`;
@@ -59,11 +68,17 @@ async function readQuestion(options: VerifyOptions): Promise<PemQuestion | strin
       uris: options.uri ?? [],
       purpose: options.purpose,
       atMs,
+      ...(options.crl !== undefined && { revocation: await readRevocation(options.crl, options.revocationMode) }),
     };
   } catch (error) {
+    if (error instanceof DerError) return `Cannot read ${options.crl}: found ${printable(error.message)}`;
     const { path, code, message } = error as NodeJS.ErrnoException;
     return `Cannot read ${path ?? 'a file'}: ${code ?? message}`;
   }
+}
+
+async function readRevocation(file: string, mode: RevocationMode = 'require'): Promise<Revocation> {
+  return revocation({ mode, crls: parseCrls(await readFile(file)) });
 }
 
 async function texts(file: string | undefined): Promise<readonly string[]> {

@@ -5,7 +5,7 @@ import { counted, instant, table } from './text.ts';
 
 export function backendText(explanation: BackendExplanation, nowMs: number): string {
   const { expects, presented, verdict, publicRoots, connection, failure } = explanation;
-  let text = `backendServices/${explanation.service}, ${explanation.source}\n${expectationText(expects)}`;
+  let text = `backendServices/${explanation.service}, ${explanation.source}\n${expectationText(expects, nowMs)}`;
   if (connection !== null) text += `  connected   ${connection.protocol} ${connection.cipher}\n`;
   if (presented.length > 0) text += '\npresented, leaf first:\n';
   text += presented.map((certificate) => certificateText(certificate, nowMs)).join('');
@@ -18,7 +18,7 @@ export function backendText(explanation: BackendExplanation, nowMs: number): str
   return text;
 }
 
-function expectationText(expects: Expectation): string {
+function expectationText(expects: Expectation, nowMs: number): string {
   if (expects.protocol === 'HTTP') return '  protocol HTTP: no TLS, nothing is verified\n';
   const trust = expects.isAuthenticated
     ? [
@@ -33,10 +33,19 @@ function expectationText(expects: Expectation): string {
     ['SNI', expects.sni ?? 'none'],
     ['names', names.length === 0 ? 'any' : `one of ${names.join(', ')}`],
     ['trust', trust],
+    ...revocationLines(expects.revocation, nowMs),
     [
       'shows',
       expects.clientCertificate === null ? 'no client certificate' : `certificates/${expects.clientCertificate}`,
     ],
+  ]);
+}
+
+function revocationLines(revocation: Expectation['revocation'], nowMs: number): readonly [string, string][] {
+  if (revocation === null) return [];
+  return revocation.crls.map(({ issuer, number, entries, nextUpdateMs }, index) => [
+    index === 0 ? 'CRLs' : '',
+    `${index === 0 ? `${revocation.mode}: ` : ''}number ${number} of ${issuer}, ${entries} revoked, until ${instant(nextUpdateMs, nowMs)}`,
   ]);
 }
 

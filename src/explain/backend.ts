@@ -5,7 +5,7 @@ import { createBackendIdentity } from '../backend/identity.ts';
 import { SessionStore } from '../backend/session-store.ts';
 import { connectError } from '../backend/translate-error.ts';
 import type { Clock } from '../base/clock.ts';
-import type { LinkedBackendService, LinkedBackendTls } from '../config/linked.ts';
+import type { LinkedBackendService, LinkedBackendTls, LinkedRevocation } from '../config/linked.ts';
 import { type TrustStore, trustStore } from '../pki/trust-store.ts';
 import type { Verdict } from '../pki/verdict.ts';
 import { verify } from '../pki/verify.ts';
@@ -40,8 +40,17 @@ export interface Expectation {
   readonly intermediates: number;
   readonly allowlisted: number;
   readonly publicRoots: boolean;
+  /** null: certificates are not checked against CRLs. */
+  readonly revocation: { readonly mode: string; readonly crls: readonly ExplainedCrl[] } | null;
   /** The client certificate that is shown. */
   readonly clientCertificate: string | null;
+}
+
+export interface ExplainedCrl {
+  readonly issuer: string;
+  readonly number: string;
+  readonly entries: number;
+  readonly nextUpdateMs: number;
 }
 
 /** Judges a chain (DER, leaf first) as the proxy would if a backend of this service sent it. */
@@ -147,6 +156,7 @@ function explanationOf(
       intermediates: trust?.intermediates.length ?? 0,
       allowlisted: trust?.allowlist.length ?? 0,
       publicRoots: authentication?.publicRoots ?? false,
+      revocation: explainRevocation(trust?.revocation ?? null),
       clientCertificate: authentication?.clientCertificate?.name ?? null,
     },
     presented: explainChain(chain, tls === null ? null : storeOf(tls), names, atMs),
@@ -155,6 +165,14 @@ function explanationOf(
     connection,
     failure,
   };
+}
+
+function explainRevocation(revocation: LinkedRevocation | null): Expectation['revocation'] {
+  if (revocation === null) return null;
+  const crls = revocation.crls.map(({ issuer, number, count, nextUpdateMs }) => {
+    return { issuer: issuer.text, number: String(number), entries: count, nextUpdateMs };
+  });
+  return { mode: revocation.mode, crls };
 }
 
 function storeOf({ authentication }: LinkedBackendTls): TrustStore | null {

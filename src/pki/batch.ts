@@ -2,6 +2,7 @@ import { parseCertificate } from './certificate.ts';
 import { DerError } from './der.ts';
 import { pemCertificates } from './pem.ts';
 import { printable } from './printable.ts';
+import type { Revocation } from './revocation.ts';
 import { type TrustStore, trustStore } from './trust-store.ts';
 import type { PathLink, Purpose, Verdict } from './verdict.ts';
 import { verify } from './verify.ts';
@@ -37,6 +38,8 @@ export interface PemQuestion {
   readonly purpose: Purpose;
   /** Wall milliseconds. */
   readonly atMs: number;
+  /** Absent: no CRL is consulted. */
+  readonly revocation?: Revocation;
 }
 
 /**
@@ -71,6 +74,7 @@ export function answerQuestion(question: PemQuestion): ChainAnswer {
     names: { dnsNames: question.dnsNames, uris: question.uris },
     atMs: question.atMs,
     proof: 'unknown',
+    revocation: question.revocation ?? null,
   });
   return answerOf(verdict, dropped);
 }

@@ -1,5 +1,7 @@
 // `sallyport verify` as a user runs it: exit codes, text, JSON, and thousands of lines in one process.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { parseCertificate } from '#src/pki/certificate.ts';
+import { crlPem, issueCrl } from '#src/pki/issue/crl.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
 import { sallyportOnce } from '../harness/run-sallyport.ts';
 import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
@@ -27,6 +29,31 @@ describe('sallyport verify', () => {
     const ended = await verify('--roots', 'root.pem', '--chain', 'chain.pem', '--dns-name', 'backend.example');
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     expect(ended.stdout).toMatch(/CN=test server[\s\S]*CN=Test Issuing CA[\s\S]*CN=Test Root/);
+  });
+
+  test('consults CRLs: a missing one refuses unless the mode is if-available, a listed certificate always', async () => {
+    const [root, issuing] = [issueCrl({ issuer: pki.root }), issueCrl({ issuer: pki.issuing })];
+    const serialHex = parseCertificate(pki.server.der).serial.toString('hex');
+    folder.write('both.crl', crlPem(root) + crlPem(issuing));
+    folder.write('root.crl', root);
+    folder.write('revoked.crl', issueCrl({ issuer: pki.issuing, revoked: [{ serialHex }] }));
+    const ask = (...args: string[]) => verify('--roots', 'root.pem', '--chain', 'chain.pem', ...args);
+    expect(await ask('--crl', 'both.crl')).toMatchObject({ code: 0 });
+    expect(await ask('--crl', 'root.crl')).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('rule crl-missing, depth 0'),
+    });
+    expect(await ask('--crl', 'root.crl', '--revocation-mode', 'if-available')).toMatchObject({ code: 0 });
+    const revoked = await ask('--crl', 'revoked.crl', '--revocation-mode', 'if-available');
+    expect(revoked).toMatchObject({ code: 1, stdout: expect.stringContaining('rule revocation, depth 0') });
+    expect(await ask('--crl', 'root.pem')).toMatchObject({
+      code: 1,
+      stderr: 'Cannot read root.pem: found neither DER nor an X509 CRL block in PEM\n',
+    });
+    expect(await ask('--revocation-mode', 'require')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('without --crl'),
+    });
   });
 
   test('takes intermediates from a file', async () => {

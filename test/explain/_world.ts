@@ -1,6 +1,8 @@
 import { connect } from 'node:net';
 import { buildProgram } from '#src/cli/program.ts';
+import { parseCertificate } from '#src/pki/certificate.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
+import { issueCrl } from '#src/pki/issue/crl.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { freePort } from '../harness/free-port.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
@@ -67,6 +69,9 @@ export async function makeWorld({
   const service = (name: string, tlsSettings: Record<string, unknown>) => {
     return { name, protocol: 'HTTPS', backends: [{ group: 'group' }], tlsSettings };
   };
+  const trustStores = [{ trustAnchors: [{ pemCertificateFile: 'root.crt' }] }];
+  const serialHex = parseCertificate(pki.issuing.der).serial.toString('hex');
+  folder.write('revoked.crl', issueCrl({ issuer: pki.root, number: 5, revoked: [{ serialHex }] }));
   const configuration = {
     forwardingRules: [proxyRule('pair', port), proxyRule('one', port + 1), proxyRule('open', port + 2)],
     targetHttpsProxies: [
@@ -107,6 +112,7 @@ export async function makeWorld({
     backendServices: [
       service('trusted', { sni: 'backend.example', authenticationConfig: 'internal' }),
       service('named', { subjectAltNames: [{ dnsName: 'other.example' }], authenticationConfig: 'internal' }),
+      service('checked', { sni: 'backend.example', authenticationConfig: 'checked' }),
       { ...service('anyone', {}), tlsSettings: undefined },
       { name: 'plain', protocol: 'HTTP', backends: [{ group: 'group' }] },
     ],
@@ -117,8 +123,14 @@ export async function makeWorld({
         endpoints: [{ ipAddress: '127.0.0.1', port: backendPort }],
       },
     ],
-    trustConfigs: [{ name: 'internal', trustStores: [{ trustAnchors: [{ pemCertificateFile: 'root.crt' }] }] }],
-    backendAuthenticationConfigs: [{ name: 'internal', trustConfig: 'internal', clientCertificate: 'to-backends' }],
+    trustConfigs: [
+      { name: 'internal', trustStores },
+      { name: 'checked', trustStores, revocation: { crlFile: 'revoked.crl', mode: 'if-available' } },
+    ],
+    backendAuthenticationConfigs: [
+      { name: 'internal', trustConfig: 'internal', clientCertificate: 'to-backends' },
+      { name: 'checked', trustConfig: 'checked' },
+    ],
     certificates: [
       {
         name: 'to-backends',

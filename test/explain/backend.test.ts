@@ -53,6 +53,17 @@ describe('`sallyport explain backend --chain`', () => {
     expect(stdout).toMatch(/\ntrusted, until .*; the path:\n {2}0 {2}CN=test server \(sent\)\n/);
   });
 
+  test('says which CRLs count, and which one lists a certificate', async () => {
+    const { code, answer } = await ofFile('checked', 'whole.pem');
+    expect(code).toBe(1);
+    expect(answer.expects.revocation).toMatchObject({ mode: 'if-available', crls: [{ number: '5', entries: 1 }] });
+    expect(answer.verdict).toMatchObject({ ok: false, rule: 'revocation', depth: 1 });
+    const chain = world.folder.file('whole.pem');
+    const { stdout } = await world.explainInProcess('backend', '--service', 'checked', '--chain', chain);
+    expect(stdout).toMatch(/\n {2}CRLs +if-available: number 5 of CN=Test Root,O=Sallyport, 1 revoked, until 2\d{3}-/);
+    expect(stdout).toContain('refused: ssl_certificate_chain_verification_failed (rule revocation, depth 1)\n');
+  });
+
   test('names the issuer that is missing', async () => {
     const { code, answer } = await ofFile('trusted', 'leaf.pem');
     expect(code).toBe(1);
@@ -92,7 +103,7 @@ describe('`sallyport explain backend --chain`', () => {
   });
 
   test.each([
-    [['--service', 'nobody'], 'Cannot find backendServices/nobody, expected one of trusted, named, anyone, plain'],
+    [['--service', 'nobody'], 'Cannot find backendServices/nobody, expected one of trusted, named, checked, anyone, plain'],
     [['--service', 'plain', '--chain', 'x.pem'], 'its protocol is HTTP, expected HTTPS or HTTP2'],
     [['--service', 'trusted', '--chain', '/nonexistent.pem'], 'Cannot read --chain /nonexistent.pem: ENOENT'],
     [['--service', 'trusted', '--chain', 'package.json'], 'found no CERTIFICATE block'],
