@@ -82,6 +82,7 @@ function isStillAuthenticated(connection: ClientConnection, proxy: FrontendProxy
   const { facts, validUntilMs } = wanted.judge(before.chain, atMs);
   if (!facts.verified && (wanted.rejectsInvalid || before.verified)) return false;
   connection.tls?.authenticated(facts, connection.tls.servedNames);
+  connection.serialised = null; // what a log made of the facts before
   connection.validUntilMs = validUntilMs;
   return true;
 }

@@ -54,6 +54,58 @@ describe('AccessLog', () => {
     ]);
   });
 
+  test('says who a client is where the proxy asks, and what it claims to be where nobody verified it', () => {
+    const { log, lines } = accessLog();
+    const leaf = {
+      sha256: 'ab'.repeat(32),
+      serialHex: '0f',
+      subject: 'CN=alice',
+      issuer: 'CN=ca',
+      subjectDer: Buffer.alloc(0),
+      issuerDer: Buffer.alloc(0),
+      notBeforeMs: 0,
+      notAfterMs: Date.UTC(2027, 0, 1),
+      dnsNames: [],
+      uris: [],
+    };
+    const sent = { present: true, chain: [], leaf };
+    const asked = [
+      { ...sent, verified: true, error: null, reason: '' },
+      { ...sent, verified: false, error: 'client_cert_validation_failed', reason: 'validity at depth 0: "it" expired' },
+      { present: false, verified: false, error: 'client_cert_not_provided', reason: 'none', chain: [], leaf: null },
+    ] as const;
+    for (const clientCertificate of asked) {
+      const connection = connectionFacts({ tls: { ...tlsFacts(), clientCertificate } });
+      log.requestFinished(exchangeRecord({ exchange: exchange({ connection }) }));
+    }
+    const members = lines.parsed.map((line) =>
+      Object.fromEntries(Object.entries(line['tls'] as object).filter(([name]) => name.startsWith('clientCert'))),
+    );
+    const identity = {
+      clientCertSha256Fingerprint: 'ab'.repeat(32),
+      clientCertSerialNumber: '0f',
+      clientCertSubject: 'CN=alice',
+      clientCertIssuer: 'CN=ca',
+      clientCertValidNotAfter: '2027-01-01T00:00:00.000Z',
+    };
+    expect(members).toEqual([
+      { clientCertPresent: true, clientCertChainVerified: true, ...identity },
+      {
+        clientCertPresent: true,
+        clientCertChainVerified: false,
+        clientCertError: 'client_cert_validation_failed',
+        clientCertReason: 'validity at depth 0: "it" expired',
+        ...identity,
+      },
+      {
+        clientCertPresent: false,
+        clientCertChainVerified: false,
+        clientCertError: 'client_cert_not_provided',
+        clientCertReason: 'none',
+      },
+    ]);
+  });
+
   test('leaves out what does not apply', () => {
     const { log, lines } = accessLog();
     const connection = connectionFacts({ tls: null });
