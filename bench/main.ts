@@ -1,5 +1,5 @@
-// `npm run bench [-- --quick --rows small,h2-small --proxies nginx,sallyport --rounds 7]`: CPU time of each proxy per request, same work,
-// interleaved: in each round every proxy has its turn, so that a busy moment of the machine hits all of them alike.
+// `npm run bench [-- --help]`: CPU time of each proxy per request, same work, interleaved: in each round every proxy has its turn,
+// so that a busy moment of the machine hits all of them alike.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { cpus, loadavg, release } from 'node:os';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { startBackend } from './backend.ts';
 import { cpuSeconds } from './cpu-time.ts';
 import { load, PATHS, ROW_TITLES, type Target } from './load.ts';
-import { type Options, type ProxyName, parseOptions, type RowName } from './options.ts';
+import { type Options, type ProxyName, parseOptions, type RowName, USAGE } from './options.ts';
 import { haproxy } from './proxies/haproxy.ts';
 import { nginx } from './proxies/nginx.ts';
 import { nodeServer } from './proxies/node-server.ts';
@@ -28,7 +28,9 @@ const PROXIES: Readonly<Record<ProxyName, MeasuredProxy>> = {
 };
 
 try {
-  process.exitCode = await main(parseOptions(process.argv.slice(2)));
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) console.log(USAGE);
+  else process.exitCode = await main(parseOptions(args));
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;

@@ -15,7 +15,16 @@ export type RowName = (typeof ROW_NAMES)[number];
 export const PROXY_NAMES = ['nginx', 'haproxy', 'prototype', 'http-proxy-3', 'fastify', 'sallyport'] as const;
 export type ProxyName = (typeof PROXY_NAMES)[number];
 
-/** @throws Error with the usage when an argument is not one of ours. */
+export const USAGE = `npm run bench [-- options]
+CPU time of each proxy per request, interleaved; docs/benchmarks.md says what is measured and how to read it.
+
+  --rows LIST      of ${ROW_NAMES.join(',')}; all by default
+  --proxies LIST   of ${PROXY_NAMES.join(',')}; all by default
+  --rounds N       measurements of each proxy in each row; 5 by default
+  --quick          2 rounds of 1 s with 1 s of warm-up, within 2 minutes in all: a first look, no result
+  --help           this text`;
+
+/** @throws Error when an argument is not one of ours. */
 export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
@@ -35,7 +44,7 @@ export function parseOptions(args: readonly string[]): Options {
     proxies: chosen('proxy', values.proxies, PROXY_NAMES),
     rounds,
     seconds: values.quick ? 1 : 3,
-    warmUpSeconds: values.quick ? 1 : 2,
+    warmUpSeconds: values.quick ? 1 : 6, // after 5,000 requests much of Node's and our code still ran unoptimised (perf)
   };
 }
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpuSeconds, parseStat } from '../../bench/cpu-time.ts';
 import { parseH2load, parseWrk } from '../../bench/load.ts';
-import { PROXY_NAMES, parseOptions, ROW_NAMES } from '../../bench/options.ts';
+import { PROXY_NAMES, parseOptions, ROW_NAMES, USAGE } from '../../bench/options.ts';
 import { type Cell, formatDoubts, formatTable, type Results } from '../../bench/report.ts';
 import { median, spread } from '../../bench/statistics.ts';
 
@@ -102,6 +102,17 @@ describe('parseOptions()', () => {
   ])('refuses %p', (args, message) => {
     expect(() => parseOptions(args)).toThrow(message);
   });
+});
+
+test('`--help` prints the usage and measures nothing', async () => {
+  const child = spawn(process.execPath, ['bench/main.ts', '--help'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  expect(code).toBe(0);
+  expect(output.trim()).toBe(USAGE);
 });
 
 describe('the report', () => {
