@@ -247,6 +247,18 @@ describe('certificate metrics', () => {
   });
 });
 
+describe('CRL metrics', () => {
+  test('show the list of each trust config that expires first, and forget what is not loaded any more', async () => {
+    const metrics = new Metrics('1');
+    metrics.crls.loaded([{ name: 'gone', revocation: { crls: [{ nextUpdateMs: 1000 }] } }]);
+    metrics.crls.loaded([
+      { name: 'a', revocation: { crls: [{ nextUpdateMs: 9000 }, { nextUpdateMs: 7000 }] } },
+      { name: 'unchecked', revocation: null },
+    ]);
+    expect(await series(metrics, 'sallyport_crl_next_update_timestamp_seconds')).toEqual({ '{name="a"}': 7 });
+  });
+});
+
 describe('process metrics', () => {
   test('tell build, reloads and drain, and what the logs lost', async () => {
     const metrics = new Metrics('1.2.3');
