@@ -68,7 +68,7 @@ function showCertificate(certificate) {
   const className = days < 14 ? 'bad' : days < 28 ? 'warn' : 'good';
   const key = certificate.keyType === 'RSA' ? 'RSA ' + certificate.keyBits : certificate.keyType;
   return [certificate.name, certificate.role, key, certificate.hostNames.join(', '), certificate.notAfter,
-    [days < 0 ? 'expired' : String(days), className]];
+    [days < 0 ? 'expired' : String(days), className], [certificate.warnings.join('; '), 'warn']];
 }
 
 async function poll() {

@@ -25,7 +25,7 @@ export const PAGE_HTML = `<!doctype html>
     </dl>
   </section>
   <section aria-labelledby="certificates"><h2 id="certificates">Certificates</h2>
-    <table><thead><tr><th>Name</th><th>Role</th><th>Key</th><th>Host names</th><th>Ends</th><th>Days left</th></tr></thead>
+    <table><thead><tr><th>Name</th><th>Role</th><th>Key</th><th>Host names</th><th>Ends</th><th>Days left</th><th>Warnings</th></tr></thead>
     <tbody id="certificate-rows"></tbody></table>
   </section>
   <section aria-labelledby="backends"><h2 id="backends">Backend services</h2>

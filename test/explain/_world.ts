@@ -15,6 +15,7 @@ import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
  *   pair    MODERN 1.2      site.example as ECDSA and as RSA (first), *.site.example as ECDSA
  *   one     RESTRICTED 1.3  the ECDSA certificate of site.example alone
  *   open    no policy       site.example as RSA
+ *   mapped  MODERN 1.2      a certificate map: site.example as ECDSA and RSA, *.site.example as ECDSA, no PRIMARY
  */
 export interface World {
   readonly folder: TempFolder;
@@ -73,11 +74,17 @@ export async function makeWorld({
   const serialHex = parseCertificate(pki.issuing.der).serial.toString('hex');
   folder.write('revoked.crl', issueCrl({ issuer: pki.root, number: 5, revoked: [{ serialHex }] }));
   const configuration = {
-    forwardingRules: [proxyRule('pair', port), proxyRule('one', port + 1), proxyRule('open', port + 2)],
+    forwardingRules: [
+      proxyRule('pair', port),
+      proxyRule('one', port + 1),
+      proxyRule('open', port + 2),
+      proxyRule('mapped', port + 3),
+    ],
     targetHttpsProxies: [
       proxy('pair', ['site-rsa', 'site-ecdsa', 'wild'], 'modern'),
       proxy('one', ['site-ecdsa'], 'newest'),
       proxy('open', ['site-rsa']),
+      { name: 'mapped', urlMap: 'routes', certificateMap: 'shop', sslPolicy: 'modern' },
     ],
     sslPolicies: [
       { name: 'modern', profile: 'MODERN', minTlsVersion: 'TLS_1_2' },
@@ -131,7 +138,15 @@ export async function makeWorld({
       { name: 'internal', trustConfig: 'internal', clientCertificate: 'to-backends' },
       { name: 'checked', trustConfig: 'checked' },
     ],
+    certificateMaps: [{ name: 'shop' }],
+    certificateMapEntries: [
+      { name: 'site', map: 'shop', hostname: 'site.example', certificates: ['site-rsa', 'site-ecdsa'] },
+      { name: 'below', map: 'shop', hostname: '*.site.example', certificates: ['wild'] },
+    ],
     certificates: [
+      ...certificates.map((name) => {
+        return { name, selfManaged: { pemCertificateFile: `${name}.crt`, pemPrivateKeyFile: `${name}.key` } };
+      }),
       {
         name: 'to-backends',
         scope: 'CLIENT_AUTH',

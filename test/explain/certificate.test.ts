@@ -17,6 +17,17 @@ describe('`sallyport explain certificate`', () => {
     for (const secret of world.secrets) expect(stdout).not.toContain(secret);
   });
 
+  test('explains a certificate map: the entry by the name, the certificate by the client', async () => {
+    const { code, stdout } = await world.explain('certificate', '--proxy', 'mapped', '--sni', 'site.example');
+    expect(code).toBe(0);
+    expect(stdout).toContain('1. entry site of certificate map shop is for site.example\n');
+    expect(stdout).toContain('serves certificates/site-ecdsa\n');
+    const lost = await world.explain('certificate', '--proxy', 'mapped', '--sni', 'elsewhere.example');
+    expect(lost.code).toBe(1);
+    expect(lost.stdout).toContain('there is no PRIMARY entry\n');
+    expect(lost.stdout).toContain('the handshake fails: sni_unknown (certificate map shop has no entry for the name');
+  });
+
   test('gives a client that cannot verify ECDSA on this curve the RSA certificate', async () => {
     const { code, answer } = await world.explainJson(
       'certificate',
@@ -35,7 +46,7 @@ describe('`sallyport explain certificate`', () => {
       failure: null,
     });
     expect(Object.keys((answer as { certificate: object }).certificate)).toEqual(
-      ['name', 'keyType', 'keyBits', 'hostNames', 'notBefore', 'notAfter', 'match'], // and no key
+      ['name', 'collection', 'keyType', 'keyBits', 'hostNames', 'notBefore', 'notAfter', 'match'], // and no key
     );
     for (const secret of world.secrets) expect(JSON.stringify(answer)).not.toContain(secret);
   });

@@ -12,6 +12,9 @@ export interface Pkcs12Contents {
  * The returned string says what is wrong; it never holds anything of the file or the passphrase.
  */
 export function readPkcs12(der: Uint8Array, passphrase: string): Pkcs12Contents | string {
+  // RFC 7292 wants UTF-16 for the MAC, RFC 8018 practice is UTF-8 for the rest, and node-forge has one string for both
+  if (!/^[\x20-\x7e]*$/.test(passphrase))
+    return 'found a passphrase with other characters than printable ASCII, which is not supported';
   let bags: readonly forge.pkcs12.Bag[];
   try {
     const asn1 = forge.asn1.fromDer(forge.util.createBuffer(Buffer.from(der).toString('binary')));
