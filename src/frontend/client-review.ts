@@ -1,4 +1,5 @@
 import { type Deadline, startDeadline } from '../base/deadline.ts';
+import type { ClientAuthentication } from './client-auth.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { FrontendProxy } from './contract.ts';
 
@@ -36,7 +37,9 @@ export class ClientReview {
   reviewOne(open: OpenConnection, proxy: FrontendProxy, atMs: number, timeoutMs: number): void {
     const { connection } = open;
     if (connection.judgedBy === proxy.clientAuthentication || connection.isExpelled) return;
-    if (isStillAuthenticated(connection, proxy, atMs)) connection.judgedBy = proxy.clientAuthentication;
+    const wanted = proxy.clientAuthentication;
+    // where nobody asks any more, what was verified stays so until it runs out
+    if (wanted === null || isStillAuthenticated(connection, wanted, atMs)) connection.judgedBy = wanted;
     else this.#expel(open, timeoutMs);
   }
 
@@ -56,9 +59,14 @@ export class ClientReview {
     if (to < all.length) setImmediate(() => this.#reviewSome(all, to, proxy, atMs, timeoutMs));
   }
 
-  /** Ends connections whose certificate, or one above it, has run out. */
+  /** Ends connections whose certificate, or one above it, has run out, unless another path still verifies. */
   sweep(atMs: number, timeoutMs: number): void {
-    for (const open of this.#open.values()) if (open.connection.validUntilMs < atMs) this.#expel(open, timeoutMs);
+    for (const open of this.#open.values()) {
+      const { connection } = open;
+      if (connection.validUntilMs >= atMs || connection.isExpelled) continue;
+      const { judgedBy } = connection;
+      if (judgedBy === null || !isStillAuthenticated(connection, judgedBy, atMs)) this.#expel(open, timeoutMs);
+    }
   }
 
   #expel(open: OpenConnection, timeoutMs: number): void {
@@ -74,9 +82,7 @@ export class ClientReview {
 }
 
 /** Judges the chain that the client sent in its handshake; a verdict that stands is what its next exchanges show. */
-function isStillAuthenticated(connection: ClientConnection, proxy: FrontendProxy, atMs: number): boolean {
-  const wanted = proxy.clientAuthentication;
-  if (wanted === null) return true; // what was verified stays so until it runs out
+function isStillAuthenticated(connection: ClientConnection, wanted: ClientAuthentication, atMs: number): boolean {
   const before = connection.tls?.clientCertificate ?? null;
   if (before === null) return false;
   const { facts, validUntilMs } = wanted.judge(before.chain, atMs);

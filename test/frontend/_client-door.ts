@@ -3,7 +3,9 @@ import { digestOf } from '#src/base/digest.ts';
 import type { LinkedServerTlsPolicy } from '#src/config/linked.ts';
 import { clientAuthentication } from '#src/frontend/client-auth.ts';
 import type { FrontendProxy } from '#src/frontend/contract.ts';
+import { parseCrls } from '#src/pki/crl.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
+import { revocation } from '#src/pki/revocation.ts';
 import { startTlsDoor, type TlsDoor, type TlsDoorOptions } from './_tls-door.ts';
 
 export type ClientMode = LinkedServerTlsPolicy['clientValidationMode'];
@@ -12,6 +14,8 @@ export interface Trust {
   readonly anchors?: readonly Issued[];
   readonly intermediates?: readonly Issued[];
   readonly allowlist?: readonly Issued[];
+  /** DER; mode require. */
+  readonly crls?: readonly Uint8Array[];
 }
 
 /** `trust` null: no trust config. */
@@ -22,7 +26,13 @@ export function serverTlsPolicy(mode: ClientMode, trust: Trust | null): LinkedSe
     intermediates: ders(trust.intermediates),
     allowlist: ders(trust.allowlist),
   };
-  const trustConfig = contents && ({ name: 'clients', digest: digestOf(contents), ...contents } as const);
+  const crls = trust?.crls?.flatMap((der) => parseCrls(der));
+  const trustConfig = contents && {
+    name: 'clients',
+    digest: digestOf(contents),
+    ...contents,
+    revocation: crls === undefined ? null : revocation({ mode: 'require', crls }),
+  };
   return {
     name: 'clients',
     digest: digestOf({ mode, contents }),

@@ -1,6 +1,7 @@
 import { connect as connectHttp2 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Issued } from '#src/pki/issue/contract.ts';
+import { issueCrl } from '#src/pki/issue/crl.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { asking, type ClientMode, identity, startClientDoor, type Trust } from './_client-door.ts';
 import { startTlsDoor, type TlsDoor } from './_tls-door.ts';
@@ -172,6 +173,31 @@ test('with ALLOW_… a client that was verified and is not any more ends; one th
   const facts = door.recorder.handshakes.map(({ connection }) => connection.tls?.clientCertificate);
   expect(facts.map((each) => each?.verified)).toEqual([true, true, false]);
   expect(facts[2]?.error).toBe('client_cert_not_provided');
+});
+
+test('a new CRL ends the connections of the client that it revokes, and no other (security rule 22)', async () => {
+  const revoked = await issue({
+    subject: 'CN=revoked',
+    issuer: root,
+    extendedKeyUsage: ['clientAuth'],
+    serialHex: '0badc0de',
+  });
+  door = await startClientDoor('REJECT_INVALID', { anchors: [root], crls: [issueCrl({ issuer: root, number: 1 })] });
+  const gone = new Http1Client(door.connect(identity(revoked)));
+  const kept = new Http1Client(door.connect(identity(client)));
+  for (const each of [gone, kept]) {
+    each.send('/1');
+    await each.answered(1);
+  }
+  const crl = issueCrl({ issuer: root, number: 2, revoked: [{ serialHex: '0badc0de' }] });
+  reload('REJECT_INVALID', { anchors: [root], crls: [crl] });
+  await gone.closed();
+  kept.send('/2');
+  await kept.answered(2);
+  const again = new Http1Client(door.connect(identity(revoked)));
+  await again.closed();
+  expect(door.recorder.handshakeFailures[0]).toMatchObject({ statusDetails: 'client_cert_validation_failed' });
+  expect(door.recorder.handshakeFailures[0]?.detail).toContain('revo');
 });
 
 test('what still runs after the time limit is cut', async () => {

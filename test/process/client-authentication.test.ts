@@ -15,6 +15,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseCertificate } from '#src/pki/certificate.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
+import { issueCrl } from '#src/pki/issue/crl.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { freePort } from '../harness/free-port.ts';
 import { chainPem } from '../harness/pki.ts';
@@ -78,6 +79,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'front.crt'), front.certificatePem);
   await writeFile(join(folder, 'front.key'), front.privateKeyPem, { mode: 0o600 });
   await writeFile(join(folder, 'trust.crt'), root.certificatePem);
+  await writeFile(join(folder, 'clients.crl'), issueCrl({ issuer: issuing, number: 1 }));
   backend = createServer((request, response) => {
     heads.push(request.rawHeaders);
     response.end('hello');
@@ -156,7 +158,13 @@ async function configuration(): Promise<Record<string, unknown>> {
       target('plain'),
     ],
     serverTlsPolicies: [policy('strict', 'REJECT_INVALID'), policy('allowing', 'ALLOW_INVALID_OR_MISSING_CLIENT_CERT')],
-    trustConfigs: [{ name: 'clients', trustStores: [{ trustAnchors: [{ pemCertificateFile: 'trust.crt' }] }] }],
+    trustConfigs: [
+      {
+        name: 'clients',
+        trustStores: [{ trustAnchors: [{ pemCertificateFile: 'trust.crt' }] }],
+        revocation: { crlFile: 'clients.crl', mode: 'if-available' },
+      },
+    ],
     sslPolicies: [{ name: 'modern', profile: 'MODERN', minTlsVersion: 'TLS_1_2' }],
     sslCertificates: [{ name: 'front', selfManaged: { certificateFile: 'front.crt', privateKeyFile: 'front.key' } }],
     urlMaps: [
@@ -387,6 +395,25 @@ describe('421 (security rule 23)', () => {
   });
 });
 
+test('a new CRL in its file ends the connections of the client that it revokes, and no other', async () => {
+  const extendedKeyUsage = ['clientAuth'] as const;
+  const bob = await issue({ subject: 'CN=bob', issuer: issuing, extendedKeyUsage, serialHex: '0b0b' });
+  const gone = open(ports.strict, identity(bob, issuing));
+  const kept = open(ports.strict, identity(alice, issuing));
+  expect(await send(gone, '/')).toMatch(/^HTTP\/1\.1 200 /);
+  expect(await send(kept, '/')).toMatch(/^HTTP\/1\.1 200 /);
+  const closed = new Promise((resolve) => {
+    gone.on('close', resolve);
+  });
+  await writeFile(
+    join(folder, 'clients.crl'),
+    issueCrl({ issuer: issuing, number: 2, revoked: [{ serialHex: '0b0b' }] }),
+  );
+  await closed;
+  expect(await send(kept, '/')).toMatch(/^HTTP\/1\.1 200 /);
+  expect(await send(open(ports.strict, identity(bob, issuing)), '/')).toBe('');
+});
+
 test('another trust anchor in the file: open connections that it does not admit end, and the next handshake is judged by it', async () => {
   const kept = open(ports.plain);
   const gone = open(ports.strict, identity(alice, issuing));
@@ -396,7 +423,6 @@ test('another trust anchor in the file: open connections that it does not admit 
     gone.on('close', resolve);
   });
   await writeFile(join(folder, 'trust.crt'), other.certificatePem);
-  await proxy.waitForLog((line) => line.msg === 'reloaded');
   await closed;
   expect(await send(kept, '/')).toMatch(/^HTTP\/1\.1 200 /);
   expect(await send(open(ports.strict, identity(alice, issuing)), '/')).toBe('');
