@@ -29,7 +29,7 @@ export interface RealClientDoors {
   failureLine(door: string, reason: string): Promise<LogLine>;
   /** The line of a handshake that succeeded at this door with this JA4. */
   successLine(door: string, ja4: string): Promise<LogLine>;
-  /** What this door has negotiated, without repetition ('TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA'), once it is so much or 5 s have passed. */
+  /** What this door has negotiated, without repetition ('TLSv1.2 TLS_RSA_WITH_AES_128_CBC_SHA'), once it is so much or time is up. */
   negotiated(door: string, size: number): Promise<ReadonlySet<string>>;
   stop(): Promise<void>;
 }
@@ -48,12 +48,13 @@ export async function startRealClientDoors(doors: Readonly<Record<string, DoorOp
   const backendPort = (backend.address() as AddressInfo).port;
   const configuration = configurationOf(doors, ports, await freePort(), backendPort);
   const config = folder.write('sallyport.json', JSON.stringify(configuration, null, 2));
-  const stopBackend = () => {
+  const cleanUp = () => {
     backend.closeAllConnections();
     backend.close();
+    folder.remove();
   };
-  const proxy = await runSallyport({ config }).catch((error: unknown) => {
-    stopBackend();
+  const proxy = await runSallyport({ config, readyTimeoutMs: PATIENCE_MS }).catch((error: unknown) => {
+    cleanUp();
     throw error;
   });
   const ofDoor = (line: LogLine, door: string) => line.msg === 'handshake' && line['targetProxy'] === door;
@@ -67,11 +68,13 @@ export async function startRealClientDoors(doors: Readonly<Record<string, DoorOp
       proxy.waitForLog((line) => {
         const request = line['httpRequest'] as { requestUrl?: string } | undefined;
         return line.msg === 'request' && request?.requestUrl?.endsWith(path) === true;
-      }),
-    failureLine: (door, reason) => proxy.waitForLog((line) => ofDoor(line, door) && line['reason'] === reason),
+      }, PATIENCE_MS),
+    failureLine: (door, reason) =>
+      proxy.waitForLog((line) => ofDoor(line, door) && line['reason'] === reason, PATIENCE_MS),
     successLine: (door, ja4) =>
       proxy.waitForLog(
         (line) => ofDoor(line, door) && line['reason'] === undefined && (line['tls'] as { ja4: string }).ja4 === ja4,
+        PATIENCE_MS,
       ),
     async negotiated(door, size) {
       const found = new Set<string>();
@@ -80,13 +83,12 @@ export async function startRealClientDoors(doors: Readonly<Record<string, DoorOp
         const tls = line['tls'] as { protocol: string; cipher: string };
         return found.add(`${tls.protocol} ${tls.cipher}`).size >= size;
       };
-      await proxy.waitForLog(add, 5000).catch(() => {}); // too few: the caller compares, and says which
+      await proxy.waitForLog(add, PATIENCE_MS).catch(() => {}); // too few: the caller compares, and says which
       return found;
     },
     async stop() {
       await proxy.stop('SIGINT');
-      stopBackend();
-      folder.remove();
+      cleanUp();
     },
   };
 }
@@ -162,3 +164,5 @@ function configurationOf(
     },
   };
 }
+
+const PATIENCE_MS = 30_000; // a browser beside it can keep both cores busy

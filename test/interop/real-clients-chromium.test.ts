@@ -88,7 +88,7 @@ async function dumpDom(door: string, path: string, args: readonly string[]): Pro
   const url = `https://${SERVER_NAME}:${doors.port(door)}${path}`;
   const { stdout } = await runTool('chromium', [...FLAGS, `--user-data-dir=${profile}`, ...args, '--dump-dom', url], {
     timeoutMs: 60_000,
-    env: { HOME: doors.folder.path },
+    env: { HOME: doors.folder.path, TMPDIR: doors.folder.path }, // what it leaves goes with the folder
   });
   return stdout;
 }
