@@ -71,6 +71,16 @@ function showCertificate(certificate) {
     [days < 0 ? 'expired' : String(days), className], [certificate.warnings.join('; '), 'warn']];
 }
 
+function showBackend(backend) {
+  const isDown = backend.health.some((endpoint) => !endpoint.isHealthy);
+  const endpoints = backend.endpoints.map((name) => {
+    const known = backend.health.find((endpoint) => endpoint.endpoint === name);
+    if (known === undefined) return name;
+    return name + (known.isHealthy ? ' (healthy)' : ' (unhealthy: ' + known.reason + ')');
+  });
+  return [backend.service, backend.protocol, [endpoints.join(', '), isDown ? 'bad' : '']];
+}
+
 async function poll() {
   try {
     const [readiness, metrics, certificates, backends, handshakes] = await Promise.all(
@@ -78,7 +88,7 @@ async function poll() {
     show('readiness', readiness.ready ? 'ready' : 'not ready: ' + readiness.reasons.join('; '), readiness.ready ? 'good' : 'bad');
     showRates(metrics);
     rows('certificate-rows', certificates, showCertificate);
-    rows('backend-rows', backends, (backend) => [backend.service, backend.protocol, backend.endpoints.join(', ')]);
+    rows('backend-rows', backends, showBackend);
     rows('handshake-rows', handshakes.failures.slice(0, 50), (failure) => [failure.time, failure.reason, failure.side,
       failure.sni === null ? '' : failure.sni, failure.remoteAddress, failure.offeredVersions.join(' '), failure.detail]);
     rows('shadow-rows', handshakes.shadow, (client) => [client.sslPolicy, client.targetProxy, String(client.count),
