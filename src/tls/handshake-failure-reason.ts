@@ -23,7 +23,7 @@ export type HandshakeFailureReason =
   | `client_cert_${string}`;
 
 /**
- * Who ended it. `client`: it sent no proper TLS, or an alert against what we showed. `proxy`: we refused, by policy or by defect.
+ * Who ended it. `client`: it sent no proper TLS, no certificate that verifies, or an alert against what we showed. `proxy`: we refused, by policy or by defect.
  * `network`: nobody said anything; time ran out or the connection went away.
  */
 export type FailureSide = 'client' | 'proxy' | 'network';
@@ -110,7 +110,7 @@ function verdict(reason: HandshakeFailureReason, detail: string): HandshakeFailu
 }
 
 function sideOf(reason: HandshakeFailureReason): FailureSide {
-  if (CLIENT_REASONS.has(reason)) return 'client';
+  if (CLIENT_REASONS.has(reason) || reason.startsWith('client_cert_')) return 'client';
   return NETWORK_REASONS.has(reason) ? 'network' : 'proxy';
 }
 

@@ -183,7 +183,7 @@ describe.each(VERSIONS)('REJECT_INVALID on %s', (version) => {
     const answer = await get(door.connect({ ...only, ...(await offer()) }));
     await door.recorder.until(() => door.recorder.handshakeFailures.length === 1);
     const [failure] = door.recorder.handshakeFailures;
-    expect(failure).toMatchObject({ reason: statusDetails, statusDetails, side: 'proxy', sni: 'localhost' });
+    expect(failure).toMatchObject({ reason: statusDetails, statusDetails, side: 'client', sni: 'localhost' });
     expect(failure?.detail).not.toBe('');
     expect(answer).toBe('');
     expect(door.recorder.exchanges).toEqual([]);
