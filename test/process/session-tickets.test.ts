@@ -49,7 +49,7 @@ test('a process without the file, or with another secret, resumes nothing of the
 }, 60_000);
 
 test('a new first secret is taken up by a reload, and the old one goes on until it is removed', async () => {
-  const [one] = await Promise.all([start({ masterKeyFile: keyFile, rotationSec: 3600 })]);
+  const one = await start({ masterKeyFile: keyFile, rotationSec: 3600 });
   const oldSecret = newSecret();
   folder.write('ticket.keys', `${oldSecret}\n`);
   await reloaded(one);

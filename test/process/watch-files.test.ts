@@ -42,7 +42,10 @@ describe('watchFiles()', () => {
     const file = join(folder, 'restless.crt');
     await writeFile(file, '');
     let text = '';
-    const writing = setInterval(() => void writeFile(file, (text += 'x')), 50);
+    const writing = setInterval(() => {
+      text += 'x';
+      void writeFile(file, text);
+    }, 50);
     try {
       expect(await changeAfter([file], async () => {})).toEqual([file]);
     } finally {
