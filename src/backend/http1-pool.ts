@@ -5,10 +5,9 @@ import { type AcceptedConnection, type ConnectTerms, connect } from './connect.t
 import { ConnectGate } from './connect-gate.ts';
 import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
-import type { CloseReason } from './events.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { Http1Exchange, type Http1Pool as Http1PoolOfExchange } from './http1-exchange.ts';
-import { readmit } from './readmit.ts';
+import { reasonToClose } from './readmit.ts';
 import { http1Error } from './translate-error.ts';
 
 /**
@@ -75,7 +74,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
     // Busy ones are asked when they come back.
     for (let at = this.#idle.length - 1; at >= 0; at--) {
       const connection = this.#idle[at]!;
-      const reason = this.#reasonToClose(connection);
+      const reason = reasonToClose(this.#terms, connection.accepted);
       if (reason === null) continue;
       this.#idle.splice(at, 1);
       connection.close(reason);
@@ -106,7 +105,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   release(connection: Http1Connection): void {
     if (!connection.usable) return; // its 'close' does the accounts
-    const reason = this.#reasonToClose(connection);
+    const reason = reasonToClose(this.#terms, connection.accepted);
     if (reason !== null) {
       connection.close(reason);
       return;
@@ -141,7 +140,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   #takeIdle(): Http1Connection | null {
     for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
       if (!connection.usable) continue;
-      const reason = this.#reasonToClose(connection);
+      const reason = reasonToClose(this.#terms, connection.accepted);
       if (reason !== null) {
         connection.close(reason);
         continue;
@@ -150,18 +149,6 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
       return connection;
     }
     return null;
-  }
-
-  /** Why it takes no further exchange; null: it may. */
-  #reasonToClose({ accepted }: Http1Connection): CloseReason | null {
-    const { identity, service, events, clock } = this.#terms;
-    const revoked = readmit(identity, accepted);
-    if (revoked !== null) {
-      events.onRevoked(service, accepted.fresh.endpoint, revoked);
-      return 'revocation';
-    }
-    const { notAfterMs } = accepted;
-    return notAfterMs !== Number.POSITIVE_INFINITY && notAfterMs <= clock.wallMs() ? 'expired' : null;
   }
 
   #mayOpen(): boolean {

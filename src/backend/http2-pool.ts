@@ -7,7 +7,7 @@ import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './co
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
 import { Http2Exchange, type Http2PoolOfExchange } from './http2-exchange.ts';
 import { Http2Session } from './http2-session.ts';
-import { readmit } from './readmit.ts';
+import { reasonToClose } from './readmit.ts';
 
 /**
  * The HTTP/2 connections to one endpoint. Exchanges share a session up to its stream limit; only then is another opened.
@@ -63,14 +63,10 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
   }
 
   review(): void {
-    const { identity, service, events } = this.#terms;
     for (let at = this.#sessions.length - 1; at >= 0; at--) {
       const session = this.#sessions[at]!;
-      if (session.draining) continue;
-      const revoked = readmit(identity, session.accepted);
-      if (revoked === null) continue;
-      events.onRevoked(service, session.accepted.fresh.endpoint, revoked);
-      session.close('revocation');
+      const reason = session.draining ? null : reasonToClose(this.#terms, session.accepted);
+      if (reason !== null) session.close(reason);
     }
   }
 
@@ -104,17 +100,11 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
     for (let i = 0; i < sessions.length; i++) {
       const session = sessions[i]!;
       if (session.capacity <= 0) continue;
-      if (session.accepted.notAfterMs !== Number.POSITIVE_INFINITY && this.#isExpired(session)) {
-        session.close('expired');
-        continue;
-      }
-      return session;
+      const reason = reasonToClose(this.#terms, session.accepted);
+      if (reason === null) return session;
+      session.close(reason);
     }
     return null;
-  }
-
-  #isExpired(session: Http2Session): boolean {
-    return session.accepted.notAfterMs <= this.#terms.clock.wallMs();
   }
 
   #mayOpen(): boolean {

@@ -1,6 +1,7 @@
 // hot path
 import type { Refused } from '../pki/verdict.ts';
-import type { BackendIdentity } from './connect.ts';
+import type { AcceptedConnection, BackendIdentity, ConnectTerms } from './connect.ts';
+import type { CloseReason } from './events.ts';
 
 /** What a verdict let in, a connection or a TLS session, and what it takes to judge it again: later verdicts have no handshake to look at. */
 export interface Admission {
@@ -23,4 +24,18 @@ export function readmit(identity: BackendIdentity | null, admission: Admission):
   admission.crls = identity.crls;
   admission.notAfterMs = verdict.notAfterMs;
   return null;
+}
+
+/** Why a pooled connection takes no further exchange, or null. What CRLs take back is reported. */
+export function reasonToClose(
+  { identity, service, events, clock }: ConnectTerms,
+  accepted: AcceptedConnection,
+): CloseReason | null {
+  const revoked = readmit(identity, accepted);
+  if (revoked !== null) {
+    events.onRevoked(service, accepted.fresh.endpoint, revoked);
+    return 'revocation';
+  }
+  const { notAfterMs } = accepted;
+  return notAfterMs !== Number.POSITIVE_INFINITY && notAfterMs <= clock.wallMs() ? 'expired' : null;
 }

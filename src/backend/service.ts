@@ -118,7 +118,13 @@ class PooledBackendService implements BackendService {
 
   useRevocation(revocation: Revocation | null): void {
     if (this.#identity?.useRevocation(revocation) !== true) return;
-    for (const { pool } of this.endpoints) pool.review();
+    this.#reviewFrom(0);
+  }
+
+  /** One endpoint a turn, as each may have a chain of its own to verify; what is used before its turn comes is judged then. */
+  #reviewFrom(at: number): void {
+    this.endpoints[at]?.pool.review();
+    if (at + 1 < this.endpoints.length) setImmediate(() => this.#reviewFrom(at + 1));
   }
 
   start(): void {
