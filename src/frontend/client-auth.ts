@@ -135,6 +135,7 @@ const OPENSSL_ERRORS: ReadonlyMap<string, ErrorCode> = new Map([
   ['ERR_SSL_WRONG_CURVE', 'client_cert_unsupported_elliptic_curve_key'], // P-521 on TLS 1.2; our verifier's word on 1.3
   ['ERR_SSL_EXCESSIVE_MESSAGE_SIZE', 'client_cert_exceeded_size_limit'], // about 100 kB
   ['ERR_SSL_BAD_SIGNATURE', 'client_cert_validation_failed'], // proof of possession, spec 2.5
+  ['ERR_SSL_WRONG_SIGNATURE_TYPE', 'client_cert_validation_failed'], // signed with a scheme that was not offered
   ['ERR_SSL_UNKNOWN_CERTIFICATE_TYPE', 'client_cert_unsupported_key_algorithm'],
 ]);
 /** A certificate, or a key in one, that OpenSSL cannot parse. */

@@ -272,6 +272,7 @@ test('a proxy without a serverTlsPolicy asks for nothing', async () => {
 describe('clientCertificateError()', () => {
   test.each([
     ['ERR_SSL_BAD_SIGNATURE', 'client_cert_validation_failed'],
+    ['ERR_SSL_WRONG_SIGNATURE_TYPE', 'client_cert_validation_failed'],
     ['ERR_SSL_WRONG_CURVE', 'client_cert_unsupported_elliptic_curve_key'],
     ['ERR_OSSL_ASN1_WRONG_TAG', 'client_cert_validation_failed'],
   ])('reads %s as %s', (code, word) => {
