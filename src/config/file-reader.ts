@@ -67,15 +67,14 @@ export class FileReader {
       const readings = await Promise.all(missing.map((path, index) => readFrom(path, before[index]?.target ?? path)));
       const after = await Promise.all(missing.map(placeOf));
       const isSame = before.every((place, index) => place.signature === after[index]?.signature);
-      const isWhole = before.every(({ signature }) => !signature.startsWith(MISSING));
+      const isWhole = !before.some(isMissing);
       // in the middle of a swap a file may seem to be missing for a moment
       if (!(isSame && isWhole) && attempt < MOST_ATTEMPTS) {
         await delay(attempt);
         continue;
       }
       const isConsistent =
-        isSame &&
-        before.every(({ signature }, index) => signature.startsWith(MISSING) === (readings[index]?.file === null));
+        isSame && before.every((place, index) => !isMissing(place) || readings[index]?.file === null);
       for (const [index, path] of missing.entries()) {
         const reading = readings[index];
         if (reading === undefined) continue;
@@ -96,6 +95,10 @@ interface FilePlace {
   readonly target: string;
   /** Changes with the target, its contents and its times. */
   readonly signature: string;
+}
+
+function isMissing({ signature }: FilePlace): boolean {
+  return signature.startsWith(MISSING);
 }
 
 async function placeOf(path: string): Promise<FilePlace> {
