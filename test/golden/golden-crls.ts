@@ -9,7 +9,7 @@ export function writeCrls(folder: TempFolder, root: Issued, issuing: Issued): vo
   const ofIssuing = issueCrl({ issuer: issuing, number: 12, revoked, ...inForce });
   folder.write('crl-both.pem', crlPem(issueCrl({ issuer: root, number: 3, ...inForce })) + crlPem(ofIssuing));
   folder.write('crl-issuing.der', ofIssuing);
-  folder.write('crl-cut.der', ofIssuing.subarray(0, -7));
+  folder.write('crl-cut.der', CUT_DER);
   folder.write('crl-cut.pem', crlPem(ofIssuing).replace('-----END X509 CRL-----', ''));
   const dates = (fromDay: number, untilDay: number) => ({
     thisUpdate: new Date(Date.UTC(2026, 10, fromDay)),
@@ -28,3 +28,6 @@ export function writeCrls(folder: TempFolder, root: Issued, issuing: Issued): vo
   folder.write('crl-v1.der', issueCrl({ issuer: issuing, version: 1, ...inForce }));
   folder.write('crl-endless.der', issueCrl({ issuer: issuing, nextUpdate: null }));
 }
+
+/** A SEQUENCE that says 256 bytes and has one; a real CRL's length varies with its ECDSA signature, and the message tells it. */
+const CUT_DER = Buffer.from([0x30, 0x82, 0x01, 0x00, 0x30]);
