@@ -103,7 +103,10 @@ describe('`sallyport explain backend --chain`', () => {
   });
 
   test.each([
-    [['--service', 'nobody'], 'Cannot find backendServices/nobody, expected one of trusted, named, checked, anyone, plain'],
+    [
+      ['--service', 'nobody'],
+      'Cannot find backendServices/nobody, expected one of trusted, named, checked, anyone, plain',
+    ],
     [['--service', 'plain', '--chain', 'x.pem'], 'its protocol is HTTP, expected HTTPS or HTTP2'],
     [['--service', 'trusted', '--chain', '/nonexistent.pem'], 'Cannot read --chain /nonexistent.pem: ENOENT'],
     [['--service', 'trusted', '--chain', 'package.json'], 'found no CERTIFICATE block'],
