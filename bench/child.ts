@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 export interface Child {
   readonly pid: number;
   /** SIGTERM, then SIGKILL after two seconds. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Starts it and waits until it accepts on `port`. Rejects with the end of its output when it exits instead. */
