@@ -1,13 +1,13 @@
 // CRLs for backends in a real process: what is refused and why, and what a new list does to connections that are open.
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer, get, type Server } from 'node:https';
+import { Agent, createServer, get, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Issued } from '#src/pki/issue/contract.ts';
 import { crlPem, issueCrl } from '#src/pki/issue/crl.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { chainPem } from '../harness/pki.ts';
-import { type Scenario, type ScenarioService, startScenario } from '../harness/scenario.ts';
+import { type Scenario, type ScenarioService, scenarioConfiguration, startScenario } from '../harness/scenario.ts';
 import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
 
 const DAY_MS = 86_400_000;
@@ -183,6 +183,56 @@ test('a reload with a new list closes only the connection that it revokes; a lis
   await scenario.proxy.waitForLog((line) => line.msg === 'reloaded' && line['digest'] !== undefined && reloads() === 2);
   expect(await status('one')).toBe(200);
   expect([...two.sockets]).toEqual([socketOfTwo]);
+});
+
+test('a new list ends the connections of the clients that it revokes, and of no others', async () => {
+  const crlFile = folder.write('both.pem', crls({}));
+  const { port } = await backend(leaf);
+  const options = { services: [{ name: 'open', protocol: 'HTTPS', ports: [port] }] } as const;
+  scenario = await startScenario(options);
+  const clientValidationTrustConfig = 'clients';
+  const configuration = scenarioConfiguration(options, scenario.port, scenario.adminPort);
+  const [web] = configuration['targetHttpsProxies'] as Record<string, unknown>[];
+  await scenario.rewrite(
+    JSON.stringify({
+      ...configuration,
+      targetHttpsProxies: [{ ...web, serverTlsPolicy: 'clients' }],
+      serverTlsPolicies: [
+        { name: 'clients', mtlsPolicy: { clientValidationMode: 'REJECT_INVALID', clientValidationTrustConfig } },
+      ],
+      trustConfigs: [
+        {
+          name: 'clients',
+          trustStores: [{ trustAnchors: [{ pemCertificate: root.certificatePem }] }],
+          revocation: { crlFile, mode: 'require' },
+        },
+      ],
+    }),
+  );
+  await scenario.proxy.waitForLog(({ msg }) => msg === 'reloaded');
+  const ca = await readFile(scenario.rootFile);
+  const agentOf = (client: Issued) =>
+    new Agent({ keepAlive: true, maxSockets: 1, ca, cert: chainPem(client, issuing), key: client.privateKeyPem });
+  const [revoked, kept] = [agentOf(leaf), agentOf(other)];
+  const ask = async (agent: Agent): Promise<Socket> => {
+    const outgoing = get(scenario!.url, { agent, servername: 'localhost' });
+    const [response] = (await once(outgoing, 'response')) as [NodeJS.ReadableStream & { socket: Socket }];
+    const { socket } = response;
+    response.resume();
+    await once(response, 'end');
+    return socket;
+  };
+  const [first, second] = [await ask(revoked), await ask(kept)];
+  const closed = once(first, 'close');
+  folder.write('both.pem', crls({ number: 2, revoked: LEAF_SERIAL }));
+  await closed;
+  await expect(ask(revoked)).rejects.toThrow();
+  expect(await ask(kept)).toBe(second);
+  const failure = await scenario.proxy.waitForLog(({ msg }) => msg === 'handshake');
+  expect(failure).toMatchObject({ statusDetails: 'client_cert_validation_failed' });
+  expect(JSON.stringify(failure)).toContain('revocation at depth 0');
+  revoked.destroy();
+  kept.destroy();
 });
 
 function reloads(): number {
