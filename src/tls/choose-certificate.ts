@@ -80,12 +80,12 @@ function chooseAmong(
 ): CertificateChoice {
   let best: CertificateEntry | null = null;
   let bestRank = -1;
-  let refusal: CertificateChoice | null = null;
+  let refusal: NoCertificate | null = null;
   for (let i = 0; i < matching.length; i++) {
     const entry = matching[i]!;
     const outcome = negotiate(hello, policy, entry);
     if (!outcome.ok) {
-      refusal ??= { entry: null, reason: outcome.reason, detail: outcome.detail };
+      refusal = moreSpecific(refusal, { entry: null, reason: outcome.reason, detail: outcome.detail });
       steps?.push(`${entry.name} cannot be used with this client: ${outcome.reason} (${outcome.detail})`);
       continue;
     }
@@ -136,16 +136,27 @@ function chooseWithoutMatch(
     return { entry: first, match: 'default' };
   }
   steps?.push(`${first.name} cannot be used with this client: ${outcome.reason} (${outcome.detail})`);
+  let refusal: NoCertificate = { entry: null, reason: outcome.reason, detail: outcome.detail };
   if (negotiatedVersion(hello, policy) !== null) {
     for (let i = 1; i < entries.length; i++) {
       const entry = entries[i]!;
-      if (!sameNames(entry, first) || !negotiate(hello, policy, entry).ok) continue;
+      if (!sameNames(entry, first)) continue;
+      const twin = negotiate(hello, policy, entry);
+      if (!twin.ok) {
+        refusal = moreSpecific(refusal, { entry: null, reason: twin.reason, detail: twin.detail });
+        continue;
+      }
       steps?.push(`${entry.name} has the same DNS names and can be used: it is served`);
       return { entry, match: 'default' };
     }
   }
   steps?.push('no usable certificate has the same DNS names: the handshake fails');
-  return { entry: null, reason: outcome.reason, detail: outcome.detail };
+  return refusal;
+}
+
+/** That one certificate has the wrong key type for a client says nothing where another has the right one and fails all the same. */
+function moreSpecific(known: NoCertificate | null, next: NoCertificate): NoCertificate {
+  return known === null || known.reason === 'certificate_key_type_mismatch' ? next : known;
 }
 
 function sameNames(a: CertificateEntry, b: CertificateEntry): boolean {
@@ -153,5 +164,7 @@ function sameNames(a: CertificateEntry, b: CertificateEntry): boolean {
     a.hostNames.every((name) => b.hostNames.includes(name)) && b.hostNames.every((name) => a.hostNames.includes(name))
   );
 }
+
+type NoCertificate = Extract<CertificateChoice, { readonly entry: null }>;
 
 const NO_ENTRIES: readonly CertificateEntry[] = [];

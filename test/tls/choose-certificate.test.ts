@@ -96,6 +96,20 @@ describe('`chooseCertificate()`, list mode (spec 10.5)', () => {
     expect(choice).toMatchObject({ entry: null, reason: 'certificate_key_type_mismatch' });
   });
 
+  test('names what is wrong with the certificate whose key type fits, not that another has the wrong one', () => {
+    const entries = [certificate('ecdsa', 'P-256', ['a.test']), certificate('rsa', 'RSA', ['a.test'])];
+    // TLS 1.2, ECDHE-RSA only, RSA PKCS #1 with SHA-1 only: the key type of `rsa` is right, its signature cannot be
+    const hello = { versions: null, legacyVersion: 0x0303, suites: [0xc02f], schemes: [0x0201] };
+    for (const list of [entries, entries.toReversed()]) {
+      for (const serverName of ['a.test', null]) {
+        expect(choose(list, { ...hello, serverName })).toMatchObject({
+          entry: null,
+          reason: 'no_shared_signature_algorithm',
+        });
+      }
+    }
+  });
+
   test('without SNI, or without a match, takes the first of the list', () => {
     const entries = [certificate('first', 'RSA', ['a.test']), certificate('second', 'P-256', ['a.test'])];
     expect(chosen(entries, { serverName: null })).toBe('first');
