@@ -1,3 +1,4 @@
+import type { BackendRefusal } from '../telemetry/backend-refusals.ts';
 import type { RecentFailure } from '../telemetry/recent-failures.ts';
 import type { ShadowClient } from '../telemetry/shadow-clients.ts';
 
@@ -46,6 +47,8 @@ export interface BackendStatus {
   readonly endpoints: readonly string[];
   /** Of the endpoints with a health check. */
   readonly health: readonly EndpointStatus[];
+  /** Certificates that were not trusted, the last of each endpoint, until one is. */
+  readonly refusals: readonly BackendRefusal[];
 }
 
 export interface EndpointStatus {

@@ -78,7 +78,9 @@ function showBackend(backend) {
     if (known === undefined) return name;
     return name + (known.isHealthy ? ' (healthy)' : ' (unhealthy: ' + known.reason + ')');
   });
-  return [backend.service, backend.protocol, [endpoints.join(', '), isDown ? 'bad' : '']];
+  const refusals = backend.refusals.map((refusal) => refusal.endpoint + ': ' + refusal.reason);
+  return [backend.service, backend.protocol, [endpoints.join(', '), isDown ? 'bad' : ''],
+    [refusals.join(' | '), refusals.length > 0 ? 'bad' : '']];
 }
 
 async function poll() {

@@ -29,7 +29,7 @@ export const PAGE_HTML = `<!doctype html>
     <tbody id="certificate-rows"></tbody></table>
   </section>
   <section aria-labelledby="backends"><h2 id="backends">Backend services</h2>
-    <table><thead><tr><th>Service</th><th>Protocol</th><th>Endpoints</th></tr></thead><tbody id="backend-rows"></tbody></table>
+    <table><thead><tr><th>Service</th><th>Protocol</th><th>Endpoints</th><th>Certificates not trusted</th></tr></thead><tbody id="backend-rows"></tbody></table>
   </section>
   <section aria-labelledby="handshakes"><h2 id="handshakes">Recent handshake failures</h2>
     <table><thead><tr><th>Time</th><th>Reason</th><th>Ended by</th><th>Server name</th><th>Client</th><th>Offered</th><th>Detail</th></tr></thead>

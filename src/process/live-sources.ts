@@ -28,6 +28,7 @@ export function liveSources(
         protocol: service.protocol,
         endpoints: service.endpoints.map((endpoint) => endpoint.name),
         health: service.health(),
+        refusals: telemetry.backendRefusals.of(service.name),
       })),
     handshakes: () => ({ failures: recentFailures.newestFirst(), shadow: shadowClients.newestFirst() }),
   };

@@ -4,6 +4,7 @@ import type { SallyportSettings } from '../config/linked.ts';
 import type { FrontendEvents } from '../frontend/contract.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
+import type { BackendRefusals } from '../telemetry/backend-refusals.ts';
 import { BackendTelemetry } from '../telemetry/backend-telemetry.ts';
 import { ExchangeTelemetry } from '../telemetry/exchange-telemetry.ts';
 import { FrontendTelemetry } from '../telemetry/frontend-telemetry.ts';
@@ -23,6 +24,7 @@ export interface ProcessTelemetry {
   readonly recorder: ExchangeRecorder;
   readonly frontendEvents: FrontendEvents;
   readonly backendEvents: BackendEvents;
+  readonly backendRefusals: BackendRefusals;
   /** SIGUSR2: goes on in a new file where the access log is one; false where it is standard output. */
   reopenAccessLog(): boolean;
   /** Writes everything out; lines after it are lost. */
@@ -45,6 +47,7 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
   const handshakeLog = new HandshakeLog(accessWriter, clock, { successSampleRate: accessLog.handshakeSampleRate });
   const recentFailures = new RecentFailures();
   const shadowClients = new ShadowClients();
+  const backends = new BackendTelemetry(metrics.backends, log, clock);
   return {
     log,
     metrics,
@@ -62,7 +65,8 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
       hellos: metrics.hellos,
       requests: metrics.requests,
     }),
-    backendEvents: new BackendTelemetry(metrics.backends, log),
+    backendEvents: backends,
+    backendRefusals: backends.refusals,
     reopenAccessLog: () => accessWriter.reopen(),
     async close() {
       handshakeLog.close();

@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import type { ProxyError } from '../base/errors.ts';
+import { refusedVerdict } from './backend-refusals.ts';
 import { Family } from './series.ts';
 
 /** Connections to backends (the backend room's BackendEvents). Requests to them are counted with the exchange that made them (request-metrics.ts). */
@@ -57,7 +58,7 @@ export class BackendMetrics {
   }
 
   onConnectFailure(service: string, _endpoint: string, error: ProxyError): void {
-    const refused = refusedVerdict(error.cause);
+    const refused = refusedVerdict(error);
     if (refused !== null) this.#verifyFailures.series(service, refused.statusDetails).value++;
     // What failed before TLS (refused, unreachable, no address) is no handshake.
     if (refused !== null || HANDSHAKE_PHASES.has(error.phase)) this.#handshakes.series(service, 'failure').value++;
@@ -84,14 +85,6 @@ export class BackendMetrics {
   onTrailersDropped(service: string): void {
     this.#trailersDropped.series(service).value++;
   }
-}
-
-/** A verdict of src/pki travels as the cause of the error it led to. */
-function refusedVerdict(cause: unknown): { readonly statusDetails: string } | null {
-  if (typeof cause !== 'object' || cause === null || !('ok' in cause) || cause.ok !== false) return null;
-  return 'statusDetails' in cause && typeof cause.statusDetails === 'string'
-    ? { statusDetails: cause.statusDetails }
-    : null;
 }
 
 const HANDSHAKE_PHASES: ReadonlySet<string> = new Set(['tls', 'verify']);

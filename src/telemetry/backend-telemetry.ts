@@ -1,25 +1,33 @@
+import type { Clock } from '../base/clock.ts';
 import type { ProxyError } from '../base/errors.ts';
 import type { BackendMetrics } from './backend-metrics.ts';
+import { BackendRefusals, type RefusedVerdict, refusedVerdict } from './backend-refusals.ts';
 import type { Log } from './log.ts';
 
 /** What backends report beside the exchanges (the backend room's BackendEvents): counted, and logged where health changes. */
 export class BackendTelemetry {
+  readonly refusals = new BackendRefusals();
   readonly #metrics: BackendMetrics;
   readonly #log: Log;
+  readonly #clock: Clock;
   /** By service and endpoint, both of the configuration. */
   readonly #health = new Map<string, Map<string, boolean>>();
 
-  constructor(metrics: BackendMetrics, log: Log) {
+  constructor(metrics: BackendMetrics, log: Log, clock: Clock) {
     this.#metrics = metrics;
     this.#log = log;
+    this.#clock = clock;
   }
 
-  onConnect(service: string, facts: { readonly tls: object | null }): void {
+  onConnect(service: string, facts: ConnectionFacts): void {
     this.#metrics.onConnect(service, facts);
+    if (!facts.tls?.refused) this.refusals.accepted(service, facts.endpoint);
   }
 
   onConnectFailure(service: string, endpoint: string, error: ProxyError): void {
     this.#metrics.onConnectFailure(service, endpoint, error);
+    const verdict = refusedVerdict(error);
+    if (verdict !== null) this.refusals.refused(service, endpoint, verdict, true, this.#clock.wallMs());
   }
 
   onClose(service: string, endpoint: string, reason: string): void {
@@ -27,8 +35,9 @@ export class BackendTelemetry {
   }
 
   /** Not logged by itself: each request's line has the verdict. */
-  onReportOnlyFailure(service: string, endpoint: string, verdict: { readonly statusDetails: string }): void {
+  onReportOnlyFailure(service: string, endpoint: string, verdict: RefusedVerdict): void {
     this.#metrics.onReportOnlyFailure(service, endpoint, verdict);
+    this.refusals.refused(service, endpoint, verdict, false, this.#clock.wallMs());
   }
 
   /** Once for each connection: an operator who revokes a certificate wants to see it gone. */
@@ -58,4 +67,10 @@ export class BackendTelemetry {
     if (isHealthy) this.#log.info('endpoint is healthy again', { backendService: service, backend: endpoint });
     else this.#log.warn('endpoint is unhealthy', { backendService: service, backend: endpoint, reason });
   }
+}
+
+/** What is read of the backend room's BackendConnectionFacts. */
+interface ConnectionFacts {
+  readonly endpoint: string;
+  readonly tls: { readonly refused?: object | null } | null;
 }

@@ -104,6 +104,20 @@ describe('backends of every kind of certificate', () => {
     expect(result.body).toContain('CN=test client');
   });
 
+  test('/backends says the same as the log', async () => {
+    const name = 'wrong-ca';
+    const path = '/again';
+    await curl('--cacert', scenario.rootFile, ...resolve(name), `https://${name}.proxy.test:${scenario.port}${path}`);
+    const { backendTls } = (await scenario.requestLine(path)) as { backendTls?: { rule: string; reason: string } };
+    const answer = await fetch(`http://127.0.0.1:${scenario.adminPort}/backends`);
+    const backends = (await answer.json()) as { service: string; refusals: object[] }[];
+    const refusals = Object.fromEntries(backends.map((backend) => [backend.service, backend.refusals]));
+    expect(refusals['right']).toEqual([]);
+    expect(refusals[name]).toEqual([
+      expect.objectContaining({ isEnforced: true, depth: 0, rule: backendTls?.rule, reason: backendTls?.reason }),
+    ]);
+  });
+
   test('each refused chain is counted by its word', async () => {
     const labels = { service: 'wrong-san', reason: 'ssl_certificate_san_verification_failed' };
     expect(await scenario.metric('sallyport_backend_verify_failures_total', labels)).toBeGreaterThan(0);
