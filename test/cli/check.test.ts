@@ -1,5 +1,6 @@
 // `sallyport check` as a user, an editor or CI runs it.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { issue } from '#src/pki/issue/issue.ts';
 import { chainPem, testPki } from '../harness/pki.ts';
 import { sallyportOnce } from '../harness/run-sallyport.ts';
 import { scenarioConfiguration } from '../harness/scenario.ts';
@@ -11,8 +12,9 @@ describe('sallyport check', () => {
   beforeAll(async () => {
     const pki = await testPki();
     folder = makeTempFolder();
-    folder.write('front.crt', chainPem(pki.server, pki.issuing));
-    folder.write('front.key', pki.server.privateKeyPem, 0o600);
+    const front = await issue({ subject: 'CN=front', issuer: pki.issuing, dnsNames: ['localhost', '*.proxy.test'] });
+    folder.write('front.crt', chainPem(front, pki.issuing));
+    folder.write('front.key', front.privateKeyPem, 0o600);
     const service = { name: 'api', ports: [8080], protocol: 'HTTP' as const };
     folder.write('good.json', JSON.stringify(scenarioConfiguration({ services: [service] }, 8443, 9901)));
     const unauthenticated = { ...service, protocol: 'HTTPS' as const };
