@@ -513,7 +513,7 @@ export const CODES = {
     source: 'client',
     retry: 'no',
     level: 'info',
-    doc: 'Verification took too long.',
+    doc: 'Verification took too long. Not reachable: budgets bound the work, not a clock.',
   },
   client_cert_validation_search_limit_exceeded: {
     status: 0,
@@ -549,7 +549,7 @@ export const CODES = {
     source: 'client',
     retry: 'no',
     level: 'info',
-    doc: 'Verification is not available.',
+    doc: 'The address is not asked for a certificate for 10 s: an earlier chain of it was refused and cost OpenSSL more than 20 ms.',
   },
   client_cert_validation_internal_error: {
     status: 0,
@@ -558,7 +558,7 @@ export const CODES = {
     source: 'client',
     retry: 'no',
     level: 'info',
-    doc: 'The verifier failed in a way that is a defect of this proxy.',
+    doc: 'The verifier failed in a way that is a defect of this proxy. Not reachable as far as is known.',
   },
   client_cert_trust_config_not_found: {
     status: 0,
@@ -567,7 +567,7 @@ export const CODES = {
     source: 'client',
     retry: 'no',
     level: 'info',
-    doc: 'The trust config does not exist.',
+    doc: 'The trust config does not exist. Not reachable: a reference to one that does not exist is a configuration error.',
   },
   client_cert_exceeded_size_limit: {
     status: 0,
