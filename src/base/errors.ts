@@ -57,7 +57,3 @@ export function asProxyError(thrown: unknown, code: ErrorCode, facts: ErrorFacts
   const detail = facts.detail ?? (thrown instanceof Error ? thrown.message : String(thrown));
   return new ProxyError(code, { ...facts, detail, cause: thrown });
 }
-
-export function isErrorCode(word: string): word is ErrorCode {
-  return Object.hasOwn(CODES, word);
-}

@@ -9,8 +9,6 @@ export type GeneralName =
   | { readonly kind: 'directory'; readonly name: DistinguishedName }
   | { readonly kind: 'other' | 'x400' | 'ediParty' | 'registeredId'; readonly der: Buffer };
 
-export type GeneralNameKind = GeneralName['kind'];
-
 /**
  * Reads one GeneralName: a name, or the base of a name constraint, where an iPAddress carries a mask and texts may be empty.
  * Throws DerError.

@@ -122,7 +122,7 @@ export class ProxyProcess {
     telemetry.metrics.process.drainStarted();
     telemetry.log.info('draining', { delayMs, timeoutMs: drain.timeoutSec * 1000 });
     await new Promise<void>((resolve) => {
-      setTimeout(resolve, delayMs);
+      startDeadline(delayMs, resolve);
     });
     if (this.#phase !== 'draining') return;
     this.#drainDeadline = startDeadline(drain.timeoutSec * 1000, () => {
@@ -137,7 +137,13 @@ export class ProxyProcess {
     if (this.#phase !== 'running') return { ok: true };
     const { load, parts, telemetry } = this.#deps;
     const baseline = await fileSignatures(this.#watchedFiles());
-    const loaded = await load();
+    let loaded: Loaded | NotLoaded;
+    try {
+      loaded = await load();
+    } catch (error) {
+      return this.#reloadFailed([provisionFailure(error)], [], baseline); // a defect of ours must not cost what runs
+    }
+    if (this.#phase !== 'running') return { ok: true };
     if (!loaded.ok) return this.#reloadFailed(loaded.diagnostics, loaded.files, baseline);
     const previous = this.#snapshot;
     const refused =
@@ -149,6 +155,10 @@ export class ProxyProcess {
       await this.#listeners.bindNew(next);
     } catch (error) {
       return this.#reloadFailed([provisionFailure(error)], loaded.configuration.files, baseline);
+    }
+    if (this.#phase !== 'running') {
+      this.#listeners.swap(previous); // a signal came while addresses were bound: the new ones go again, the rest drains
+      return { ok: true };
     }
     activate(next, parts);
     this.#snapshot = next;

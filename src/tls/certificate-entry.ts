@@ -1,5 +1,3 @@
-import type { SecureContext } from 'node:tls';
-
 export type KeyType = 'RSA' | 'P-256' | 'P-384';
 
 /** A server certificate that can be served, with what the choice needs to know of it. */
@@ -16,6 +14,3 @@ export interface CertificateEntry {
   readonly certificatePem: string;
   readonly privateKeyPem: string;
 }
-
-/** Kept here so that no other room needs node:tls for the type. */
-export type ServerContext = SecureContext;

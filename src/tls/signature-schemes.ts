@@ -21,11 +21,6 @@ export const RSA_PKCS1_SHA256 = rsa(0x0401, 'rsa_pkcs1_sha256', true);
 export const RSA_PKCS1_SHA384 = rsa(0x0501, 'rsa_pkcs1_sha384', true);
 export const RSA_PKCS1_SHA512 = rsa(0x0601, 'rsa_pkcs1_sha512', true);
 
-/** A wire code's name for logs, or four hex digits. */
-export function signatureSchemeName(code: number): string {
-  return NAMES.get(code) ?? `0x${code.toString(16).padStart(4, '0')}`;
-}
-
 function ecdsa(code: number, name: string, tls13Curve: 'P-256' | 'P-384' | 'P-521'): SignatureScheme {
   return { code, name, family: 'ECDSA', tls13Curve, pkcs1: false };
 }
@@ -35,24 +30,3 @@ function rsa(code: number, name: string, pkcs1: boolean): SignatureScheme {
 }
 
 // IANA "TLS SignatureScheme"
-const NAMES: ReadonlyMap<number, string> = new Map([
-  [0x0201, 'rsa_pkcs1_sha1'],
-  [0x0203, 'ecdsa_sha1'],
-  [0x0401, 'rsa_pkcs1_sha256'],
-  [0x0403, 'ecdsa_secp256r1_sha256'],
-  [0x0501, 'rsa_pkcs1_sha384'],
-  [0x0503, 'ecdsa_secp384r1_sha384'],
-  [0x0601, 'rsa_pkcs1_sha512'],
-  [0x0603, 'ecdsa_secp521r1_sha512'],
-  [0x0804, 'rsa_pss_rsae_sha256'],
-  [0x0805, 'rsa_pss_rsae_sha384'],
-  [0x0806, 'rsa_pss_rsae_sha512'],
-  [0x0807, 'ed25519'],
-  [0x0808, 'ed448'],
-  [0x0809, 'rsa_pss_pss_sha256'],
-  [0x080a, 'rsa_pss_pss_sha384'],
-  [0x080b, 'rsa_pss_pss_sha512'],
-  [0x0904, 'mldsa44'],
-  [0x0905, 'mldsa65'],
-  [0x0906, 'mldsa87'],
-]);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { CODES } from '#src/base/error-codes.ts';
-import { asProxyError, isErrorCode, ProxyError } from '#src/base/errors.ts';
+import { asProxyError, ProxyError } from '#src/base/errors.ts';
 
 describe('the table of codes', () => {
   test.each(Object.entries(CODES))(
@@ -42,10 +42,5 @@ describe('ProxyError', () => {
       detail: 'boom',
     });
     expect(asProxyError('text', 'internal_error').detail).toBe('text');
-  });
-
-  test('isErrorCode() knows the table only', () => {
-    expect(isErrorCode('internal_error')).toBe(true);
-    expect(isErrorCode('toString')).toBe(false);
   });
 });
