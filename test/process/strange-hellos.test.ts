@@ -98,7 +98,8 @@ async function read(socket: Socket): Promise<string> {
   socket.setEncoding('latin1').on('data', (chunk: string) => {
     text += chunk;
   });
-  if (!socket.closed) await once(socket, 'close');
+  // not once(): it rejects with the reset that a byte sent too late brings
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
   return text;
 }
 
