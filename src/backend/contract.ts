@@ -1,7 +1,7 @@
 // hot path: types only. What forward asks of a backend service.
 import type { Duplex } from 'node:stream';
 import type { ProxyError } from '../base/errors.ts';
-import type { HeaderList } from '../http/exchange.ts';
+import type { ConnectionFacts, Exchange, HeaderList } from '../http/exchange.ts';
 import type { Revocation } from '../pki/revocation.ts';
 import type { Refused } from '../pki/verdict.ts';
 import type { RetireCause } from './events.ts';
@@ -83,13 +83,36 @@ export interface BackendCall {
 
 export type BackendProtocol = 'HTTP' | 'HTTPS' | 'HTTP2';
 
+/** Who asks: all that the choice of an endpoint may depend on. An Exchange is one; without HTTP, `headers` is empty. */
+export interface Requester {
+  readonly connection: Pick<ConnectionFacts, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+  readonly headers: HeaderList;
+}
+
+/** Affinity by a cookie that this proxy makes. */
+export interface AffinityCookies {
+  /** The Set-Cookie field for a response of `endpoint`; null when the client has the right cookie already. */
+  setCookieFor(endpoint: Endpoint, request: Pick<Exchange, 'headers' | 'scheme'>): string | null;
+}
+
+/** circuitBreakers.maxRetries: how many retries of all exchanges of a service may be under way at once. */
+export interface RetrySlots {
+  /** False: as many as may be are under way, and this one must not be made. Each true needs one release(), when that attempt ends. */
+  take(): boolean;
+  release(): void;
+}
+
 export interface BackendService {
   readonly name: string;
   readonly protocol: BackendProtocol;
   readonly timeoutMs: number;
   readonly endpoints: readonly Endpoint[];
-  /** The next endpoint of the round robin that is not in `tried`, or null. */
-  pick(tried: readonly Endpoint[]): Endpoint | null;
+  /** null: no cookie is ever set. */
+  readonly affinityCookies: AffinityCookies | null;
+  /** null: any number. */
+  readonly retrySlots: RetrySlots | null;
+  /** An endpoint that may be used and is not in `tried`, by affinity or else by the policy; null: there is none. */
+  pick(tried: readonly Endpoint[], requester: Requester): Endpoint | null;
   send(endpoint: Endpoint, request: BackendRequest, handler: BackendHandler): BackendCall;
   /** Begins to probe its endpoints, if it has a health check. Once it is the current one; again has no effect. */
   start(): void;

@@ -11,6 +11,7 @@ import type {
   BackendService,
   Endpoint,
   EndpointHealth,
+  Requester,
   RetireOptions,
 } from './contract.ts';
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
@@ -53,6 +54,8 @@ class PooledBackendService implements BackendService {
   readonly protocol: BackendProtocol;
   readonly timeoutMs: number;
   readonly endpoints: readonly PooledEndpoint[];
+  readonly affinityCookies = null;
+  readonly retrySlots = null;
   readonly #linked: LinkedBackendService;
   readonly #identity: BackendIdentity | null;
   #next = 0;
@@ -94,7 +97,7 @@ class PooledBackendService implements BackendService {
   }
 
   /** Endpoints whose last connection failed come last: a request that reaches one waits for its next attempt. */
-  pick(tried: readonly Endpoint[]): Endpoint | null {
+  pick(tried: readonly Endpoint[], _requester: Requester): Endpoint | null {
     const { endpoints } = this;
     let failing: PooledEndpoint | null = null;
     for (let i = 0; i < endpoints.length; i++) {

@@ -141,7 +141,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   private attempt(lastFailure: ProxyError | null): void {
     const service = this.route!.service;
-    const endpoint = service.pick(this.tried);
+    const endpoint = service.pick(this.tried, this.exchange);
     if (endpoint !== null) this.sendTo(service, endpoint);
     else this.fail(lastFailure ?? new ProxyError('failed_to_pick_backend', { phase: 'pick', detail: service.name }));
   }
@@ -192,7 +192,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     }
     this.resetRetried = true;
     const service = this.route!.service;
-    this.sendTo(service, service.pick(this.tried) ?? last);
+    this.sendTo(service, service.pick(this.tried, this.exchange) ?? last);
   }
 
   // ── the backend's side ──
@@ -242,6 +242,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   private startResponse(status: number, headers: string[], length: number, chunked: boolean): void {
     const { exchange, upload } = this;
     this.fields.response?.overwrite(headers, exchange);
+    this.addAffinityCookie(headers);
     this.state = RELAYING;
     this.status = status;
     this.responseLength = length;
@@ -262,6 +263,13 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     } catch (thrown) {
       this.failOnDefect(thrown);
     }
+  }
+
+  private addAffinityCookie(headers: string[]): void {
+    const { affinityCookies } = this.route!.service;
+    if (affinityCookies === null) return;
+    const cookie = affinityCookies.setCookieFor(this.endpoint!, this.exchange);
+    if (cookie !== null) headers.push('set-cookie', cookie);
   }
 
   onData(chunk: Buffer): void {
@@ -298,6 +306,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       return;
     }
     this.fields.response?.overwrite(forwarded, this.exchange);
+    this.addAffinityCookie(forwarded);
     this.call = null;
     this.cancelDeadline();
     this.status = 101;

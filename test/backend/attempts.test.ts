@@ -4,7 +4,7 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { BackendService } from '#src/backend/contract.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
-import { EventLog, exchange, listen, makeService, makeTls, until } from './support.ts';
+import { EventLog, exchange, listen, makeService, makeTls, REQUESTER, until } from './support.ts';
 
 let pki: TestPki;
 const cleanups: (() => unknown)[] = [];
@@ -69,8 +69,8 @@ test('`pick()` prefers endpoints that connect to one that just failed, and still
   const backend = await distrusted('http/1.1');
   const toBoth = service({ protocol: 'HTTPS', ports: [backend.port, 1], tls: makeTls({ anchors: [pki.stranger] }) });
   await exchange(toBoth, { endpoint: toBoth.endpoints[0]! });
-  expect([toBoth.pick([])!.port, toBoth.pick([])!.port]).toEqual([1, 1]);
-  expect(toBoth.pick([toBoth.endpoints[1]!])!.port).toBe(backend.port);
+  expect([toBoth.pick([], REQUESTER)!.port, toBoth.pick([], REQUESTER)!.port]).toEqual([1, 1]);
+  expect(toBoth.pick([toBoth.endpoints[1]!], REQUESTER)!.port).toBe(backend.port);
 });
 
 test('a backend that works again is dialled side by side again', async () => {

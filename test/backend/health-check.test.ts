@@ -11,7 +11,7 @@ import { systemClock } from '#src/base/clock.ts';
 import { digestOf } from '#src/base/digest.ts';
 import type { LinkedBackendTls, LinkedHealthCheck } from '#src/config/linked.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
-import { EventLog, listen, makeService, makeTls, until } from './support.ts';
+import { EventLog, listen, makeService, makeTls, REQUESTER, until } from './support.ts';
 
 let pki: TestPki;
 const cleanups: (() => unknown)[] = [];
@@ -210,11 +210,11 @@ describe('a service with a health check', () => {
     one.isWell = false;
     await until(() => service.health()[0]!.isHealthy === false);
     expect(service.health()[0]!.reason).toBe('status 500, expected 200');
-    expect(Array.from({ length: 4 }, () => service.pick([])!.port)).toEqual(Array(4).fill(two.port));
+    expect(Array.from({ length: 4 }, () => service.pick([], REQUESTER)!.port)).toEqual(Array(4).fill(two.port));
     two.isWell = false;
-    await until(() => service.pick([]) === null); // forward makes 503 failed_to_pick_backend of it
+    await until(() => service.pick([], REQUESTER) === null); // forward makes 503 failed_to_pick_backend of it
     one.isWell = true;
-    await until(() => service.pick([])?.port === one.port);
+    await until(() => service.pick([], REQUESTER)?.port === one.port);
     expect(events.health).toEqual([
       `127.0.0.1:${one.port} up`,
       `127.0.0.1:${two.port} up`,
@@ -231,7 +231,7 @@ describe('a service with a health check', () => {
     await until(() => one.probes >= 3);
     one.isWell = true;
     await until(() => service.health()[0]!.reason === '');
-    expect(service.pick([])?.port).toBe(one.port);
+    expect(service.pick([], REQUESTER)?.port).toBe(one.port);
   });
 
   test('does not probe before start() and not after retire()', async () => {
@@ -251,7 +251,7 @@ describe('a service with a health check', () => {
     const one = await endpoint();
     one.isWell = false;
     const { service, events } = probed([one.port]);
-    await until(() => service.pick([]) === null);
+    await until(() => service.pick([], REQUESTER) === null);
     const renamed = makeService({
       protocol: 'HTTPS',
       tls: makeTls({ unauthenticated: true }),
@@ -263,9 +263,9 @@ describe('a service with a health check', () => {
     cleanups.push(() => renamed.retire());
     renamed.start();
     await service.retire({ successor: renamed });
-    expect(renamed.pick([])).toBeNull();
+    expect(renamed.pick([], REQUESTER)).toBeNull();
     one.isWell = true;
-    await until(() => renamed.pick([]) !== null);
+    await until(() => renamed.pick([], REQUESTER) !== null);
     expect(events.health.filter((line) => line.endsWith('gone'))).toEqual([]);
   });
 

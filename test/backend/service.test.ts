@@ -1,23 +1,23 @@
 import { createServer, type ServerResponse } from 'node:http';
-import { EventLog, exchange, listen, makeService, until } from './support.ts';
+import { EventLog, exchange, listen, makeService, REQUESTER, until } from './support.ts';
 
 describe('`pick()`', () => {
   test('goes round the endpoints', () => {
     const service = makeService({ ports: [1, 2, 3] });
-    const ports = Array.from({ length: 6 }, () => service.pick([])!.port);
+    const ports = Array.from({ length: 6 }, () => service.pick([], REQUESTER)!.port);
     expect(ports).toEqual([1, 2, 3, 1, 2, 3]);
   });
 
   test('leaves out those that were tried, and gives null when none is left', () => {
     const service = makeService({ ports: [1, 2] });
-    const first = service.pick([])!;
-    const second = service.pick([first])!;
+    const first = service.pick([], REQUESTER)!;
+    const second = service.pick([first], REQUESTER)!;
     expect([first.port, second.port]).toEqual([1, 2]);
-    expect(service.pick([first, second])).toBeNull();
+    expect(service.pick([first, second], REQUESTER)).toBeNull();
   });
 
   test('gives null for a service without endpoints', () => {
-    expect(makeService({ ports: [] }).pick([])).toBeNull();
+    expect(makeService({ ports: [] }).pick([], REQUESTER)).toBeNull();
   });
 });
 

@@ -8,6 +8,7 @@ import type {
   BackendRequest,
   BackendService,
   Endpoint,
+  Requester,
 } from '#src/backend/contract.ts';
 import type { BackendEvents } from '#src/backend/events.ts';
 import { type BackendDependencies, createBackendService } from '#src/backend/service.ts';
@@ -26,6 +27,12 @@ import type {
 import type { HeaderList } from '#src/http/exchange.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
 import type { Refused } from '#src/pki/verdict.ts';
+
+/** Somebody without a cookie. */
+export const REQUESTER: Requester = {
+  connection: { remoteAddress: '192.0.2.1', remotePort: 40_000, localAddress: '198.51.100.1', localPort: 443 },
+  headers: [],
+};
 
 /** Listens on a loopback port of the system's choice. */
 export async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
@@ -89,7 +96,7 @@ export class Recorder implements BackendHandler {
   }
 
   start(service: BackendService, options: ExchangeOptions = {}): BackendCall {
-    const endpoint = options.endpoint ?? service.pick([])!;
+    const endpoint = options.endpoint ?? service.pick([], REQUESTER)!;
     const before = this.order.length;
     this.call = service.send(endpoint, requestOf(options), this);
     if (this.order.length !== before) throw new Error('A callback came from within send()');

@@ -1,5 +1,6 @@
 import { type Duplex, PassThrough } from 'node:stream';
 import type {
+  AffinityCookies,
   BackendCall,
   BackendConnectionFacts,
   BackendHandler,
@@ -209,6 +210,8 @@ export class MemoryService implements BackendService {
   readonly protocol: BackendProtocol;
   readonly timeoutMs: number;
   readonly endpoints: readonly Endpoint[];
+  affinityCookies: AffinityCookies | null = null;
+  readonly retrySlots = null;
   readonly calls: MemoryCall[] = [];
   /** Runs inside send(), before the caller has its BackendCall. */
   duringSend: (call: MemoryCall) => void = () => {};

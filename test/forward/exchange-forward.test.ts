@@ -177,6 +177,26 @@ describe('pick and WAITING', () => {
     });
   });
 
+  test('the affinity cookie of the endpoint that answered is added to what it sets itself', () => {
+    const service = new MemoryService({ endpoints: 2 });
+    service.affinityCookies = { setCookieFor: ({ address }, { scheme }) => `GCLB=${address}; ${scheme}` };
+    const { exchange } = start({}, service);
+    service.call.fail('backend_connect_refused');
+    service.call.connect().respond(200, ['set-cookie', 'a=b']);
+    expect(exchange.responseHeaders.filter((_, i, all) => all[i - 1] === 'set-cookie')).toEqual([
+      'a=b',
+      'GCLB=10.0.0.2; https',
+    ]);
+  });
+
+  test('a client with the right cookie gets none', () => {
+    const service = new MemoryService();
+    service.affinityCookies = { setCookieFor: () => null };
+    const { exchange } = start({}, service);
+    service.call.connect().respond(200);
+    expect(exchange.header('set-cookie')).toBeNull();
+  });
+
   test('a refused certificate is in the record with its rule, depth and reason, and not in the answer', () => {
     const { exchange, service, records } = start();
     const verdict = {
