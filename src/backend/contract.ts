@@ -81,7 +81,7 @@ export interface BackendCall {
   readonly sent: boolean;
 }
 
-export type BackendProtocol = 'HTTP' | 'HTTPS' | 'HTTP2';
+export type BackendProtocol = 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
 
 /** Who asks: all that the choice of an endpoint may depend on. An Exchange is one; without HTTP, `headers` is empty. */
 export interface Requester {
@@ -105,6 +105,8 @@ export interface RetrySlots {
 export interface BackendService {
   readonly name: string;
   readonly protocol: BackendProtocol;
+  /** What its connections carry: HTTP2 and H2C are the same over TLS and over plain TCP. */
+  readonly httpVersion: 'http1' | 'http2';
   readonly timeoutMs: number;
   readonly endpoints: readonly Endpoint[];
   /** null: no cookie is ever set. */

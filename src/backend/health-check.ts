@@ -4,13 +4,15 @@ import { type Deadline, startDeadline } from '../base/deadline.ts';
 import type { LinkedHealthCheck } from '../config/linked.ts';
 import { backendContextOptions } from '../tls/backend-context-options.ts';
 import type { BackendIdentity } from './connect.ts';
-import type { Endpoint } from './contract.ts';
+import type { BackendProtocol, Endpoint } from './contract.ts';
 import { type ProbeTarget, startProbe } from './health-probe.ts';
 
 export interface HealthCheckOptions {
   readonly check: LinkedHealthCheck;
   readonly endpoint: Endpoint;
-  /** Of the traffic; null for protocol HTTP. */
+  /** Of the service. */
+  readonly protocol: BackendProtocol;
+  /** Of the traffic; null for protocols HTTP and H2C. */
   readonly identity: BackendIdentity | null;
   readonly clock: Clock;
   /** At the start, at each change, and with null at the end. */
@@ -37,7 +39,7 @@ export class HealthCheck {
   #cancelProbe: (() => void) | null = null;
   #state: 'new' | 'running' | 'stopped' = 'new';
 
-  constructor({ check, endpoint, identity, clock, onHealth, known }: HealthCheckOptions) {
+  constructor({ check, endpoint, protocol, identity, clock, onHealth, known }: HealthCheckOptions) {
     this.isHealthy = known?.isHealthy ?? true;
     this.isProbed = known?.isProbed ?? false;
     this.reason = known?.reason ?? '';
@@ -46,7 +48,7 @@ export class HealthCheck {
     this.#target = {
       check,
       endpoint: probeEndpoint(check, endpoint),
-      identity: probeIdentity(check, endpoint, identity),
+      identity: probeIdentity(check, endpoint, protocol, identity),
       clock,
     };
   }
@@ -104,10 +106,13 @@ function probeEndpoint(check: LinkedHealthCheck, { address, port }: Endpoint): E
 function probeIdentity(
   check: LinkedHealthCheck,
   endpoint: Endpoint,
+  protocol: BackendProtocol,
   identity: BackendIdentity | null,
 ): BackendIdentity | null {
   if (!TLS_TYPES.has(check.type)) return null;
   const isServingPort = check.port === null || check.port === endpoint.port;
+  // A port that serves HTTP/2 without TLS has no other HTTP/2 to ask.
+  if (check.type === 'HTTP2' && protocol === 'H2C' && isServingPort) return null;
   if (identity !== null && check.tlsAuthentication && isServingPort) return identity;
   return {
     digest: 'probe',

@@ -146,7 +146,7 @@ class Probe {
     const session = this.#http2Session(socket);
     const stream = session.request({
       ':method': 'GET',
-      ':scheme': 'https',
+      ':scheme': this.#target.identity === null ? 'http' : 'https',
       ':authority': this.#host(),
       ':path': this.#target.check.requestPath,
       'user-agent': USER_AGENT,

@@ -52,6 +52,7 @@ export function createBackendService(
 class PooledBackendService implements BackendService {
   readonly name: string;
   readonly protocol: BackendProtocol;
+  readonly httpVersion: 'http1' | 'http2';
   readonly timeoutMs: number;
   readonly endpoints: readonly PooledEndpoint[];
   readonly affinityCookies = null;
@@ -74,12 +75,13 @@ class PooledBackendService implements BackendService {
     this.#identity = identity;
     this.name = linked.name;
     this.protocol = linked.protocol;
+    this.httpVersion = httpVersionOf(linked.protocol);
     this.timeoutMs = linked.timeoutSec * 1000;
     const limits: PoolLimits = {
       maxConnections: linked.maxConnectionsPerEndpoint,
       maxPending: linked.maxPendingPerEndpoint,
     };
-    const Pool = linked.protocol === 'HTTP2' ? Http2Pool : Http1Pool;
+    const Pool = this.httpVersion === 'http2' ? Http2Pool : Http1Pool;
     const isSameIdentity = previous !== null && hasSameConnections(previous.#linked, linked);
     this.endpoints = linked.endpoints.map(({ host, port }) => {
       const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
@@ -174,6 +176,10 @@ interface PooledEndpoint extends Endpoint {
   readonly health: HealthCheck | null;
 }
 
+function httpVersionOf(protocol: BackendProtocol): 'http1' | 'http2' {
+  return protocol === 'HTTP2' || protocol === 'H2C' ? 'http2' : 'http1';
+}
+
 /** A connection made for one does for the other. */
 function hasSameConnections(a: LinkedBackendService, b: LinkedBackendService): boolean {
   return (
@@ -193,7 +199,7 @@ function connectTerms(
   return {
     service: linked.name,
     identity,
-    alpn: linked.protocol === 'HTTP2' ? 'h2' : 'http/1.1',
+    alpn: httpVersionOf(linked.protocol) === 'http2' ? 'h2' : 'http/1.1',
     timeoutMs: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     clock,
     sessions,
@@ -202,7 +208,7 @@ function connectTerms(
 }
 
 function healthCheck(
-  { name, healthCheck: check }: LinkedBackendService,
+  { name, protocol, healthCheck: check }: LinkedBackendService,
   endpoint: Endpoint,
   identity: BackendIdentity | null,
   { clock, events }: BackendDependencies,
@@ -212,5 +218,5 @@ function healthCheck(
   const onHealth = (isHealthy: boolean | null, reason: string) => {
     events.onHealth(name, endpoint.name, isHealthy, reason);
   };
-  return new HealthCheck({ check, endpoint, identity, clock, onHealth, known });
+  return new HealthCheck({ check, endpoint, protocol, identity, clock, onHealth, known });
 }

@@ -140,7 +140,7 @@ export async function impactAnswer(options: ImpactOptions): Promise<number> {
 async function judgeFile(service: LinkedBackendService, file: string): Promise<readonly BackendExplanation[] | string> {
   const { tls } = service;
   if (tls === null)
-    return `Cannot judge a chain for backendServices/${service.name}: its protocol is HTTP, expected HTTPS or HTTP2`;
+    return `Cannot judge a chain for backendServices/${service.name}: its protocol is ${service.protocol}, expected HTTPS or HTTP2`;
   let chain: readonly Buffer[];
   try {
     chain = pemCertificates(await readFile(file, 'utf8'));

@@ -6,7 +6,7 @@ import type { Spec } from './schema/kinds.ts';
 type Service = Spec<'backendServices'>;
 
 export function isTls({ protocol }: Service): boolean {
-  return protocol !== 'HTTP';
+  return protocol !== 'HTTP' && protocol !== 'H2C';
 }
 
 /** The endpoints of all backends in order; groups that are missing or wrong have none (that has been reported). */

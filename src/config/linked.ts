@@ -128,13 +128,13 @@ export interface LinkedBackendService {
   readonly name: string;
   /** Over everything it references, file contents included: pools, sessions and verdicts are keyed by it. */
   readonly digest: Digest;
-  readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2';
+  readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
   readonly timeoutSec: number;
   /** Not part of the digest: pools do not depend on them. */
   readonly customRequestHeaders: readonly CustomHeader[];
   readonly customResponseHeaders: readonly CustomHeader[];
   readonly endpoints: readonly LinkedEndpoint[];
-  /** null for protocol HTTP. */
+  /** null for protocols HTTP and H2C. */
   readonly tls: LinkedBackendTls | null;
   /** Defaults of circuitBreakers (spec 3.5: 1024 each), counted per endpoint. */
   readonly maxConnectionsPerEndpoint: number;

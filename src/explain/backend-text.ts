@@ -19,7 +19,8 @@ export function backendText(explanation: BackendExplanation, nowMs: number): str
 }
 
 function expectationText(expects: Expectation, nowMs: number): string {
-  if (expects.protocol === 'HTTP') return '  protocol HTTP: no TLS, nothing is verified\n';
+  if (expects.protocol === 'HTTP' || expects.protocol === 'H2C')
+    return `  protocol ${expects.protocol}: no TLS, nothing is verified\n`;
   const trust = expects.isAuthenticated
     ? [
         expects.trustConfig === null

@@ -29,7 +29,7 @@ export interface BackendExplanation {
 }
 
 export interface Expectation {
-  readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2';
+  readonly protocol: LinkedBackendService['protocol'];
   readonly sni: string | null;
   readonly dnsNames: readonly string[];
   readonly uris: readonly string[];

@@ -12,17 +12,17 @@ export function backendRequest(
   traceContext: string,
   fields: FieldRules,
 ): BackendRequest {
-  const isHttp2 = service.protocol === 'HTTP2';
-  if (isHttp2 && exchange.isWebSocket) {
+  const { protocol, httpVersion } = service;
+  if (httpVersion === 'http2' && exchange.isWebSocket) {
     const detail = `${service.name} speaks HTTP/2, which carries no Upgrade (RFC 9113 section 8.6)`;
     throw new ProxyError('websocket_handshake_failed', { phase: 'route', detail });
   }
   return {
     method: exchange.method,
     target: exchange.target,
-    scheme: service.protocol === 'HTTP' ? 'http' : 'https',
+    scheme: protocol === 'HTTP' || protocol === 'H2C' ? 'http' : 'https',
     authority: exchange.authority,
-    headers: backendRequestHeaders(exchange, isHttp2 ? 'http2' : 'http1', traceContext, fields.removed, fields.request),
+    headers: backendRequestHeaders(exchange, httpVersion, traceContext, fields.removed, fields.request),
     contentLength: exchange.contentLength,
     isWebSocket: exchange.isWebSocket,
   };

@@ -135,8 +135,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.trace = traceIdOf(traceContext);
     this.fields = this.context.fields.of(service.name);
     this.request = backendRequest(exchange, service, traceContext, this.fields);
-    if (exchange.contentLength !== 0)
-      this.upload = new Upload(exchange, service.protocol === 'HTTP2' ? 'http2' : 'http1', this.fields.removed);
+    if (exchange.contentLength !== 0) this.upload = new Upload(exchange, service.httpVersion, this.fields.removed);
   }
 
   private attempt(lastFailure: ProxyError | null): void {
@@ -252,7 +251,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       length === -1 &&
       !chunked &&
       this.connection?.tls != null &&
-      this.route!.service.protocol !== 'HTTP2';
+      this.route!.service.httpVersion !== 'http2';
     if (exchange.isWebSocket) this.statusDetails = 'websocket_handshake_failed';
     if (upload !== null && !upload.ended && status >= 300) {
       upload.stop(); // spec 10.22: an early 2xx lets the upload go on

@@ -146,6 +146,26 @@ describe('a probe over', () => {
     expect(await outcomeOf(http1Only, { type: 'HTTP2' }, trusting())).toContain('failed_to_negotiate_alpn');
   });
 
+  test('HTTP2 on a service of protocol H2C: the serving port is asked without TLS, another one with it', async () => {
+    const schemes: unknown[] = [];
+    const answer = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => {
+      schemes.push(headers[':scheme']);
+      stream.respond({ ':status': 200 });
+      stream.end();
+    };
+    const plain = await open(createHttp2Server().on('stream', answer));
+    const secure = await open(createSecureServer(certificate()).on('stream', answer));
+    for (const port of [null, secure]) {
+      const healthCheck = check({ type: 'HTTP2', port });
+      const service = makeService({ protocol: 'H2C', ports: [plain], healthCheck });
+      cleanups.push(() => service.retire());
+      service.start();
+      await until(() => service.health()[0]!.isProbed);
+      expect(service.health()).toMatchObject([{ isHealthy: true, reason: '' }]);
+    }
+    expect(new Set(schemes)).toEqual(new Set(['http', 'https']));
+  });
+
   test.each(['GRPC', 'GRPC_WITH_TLS'] as const)('%s: SERVING is well, nothing else', async (type) => {
     const asked: string[] = [];
     const answer = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => {

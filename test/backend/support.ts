@@ -210,7 +210,7 @@ export class EventLog implements BackendEvents {
 }
 
 export interface ServiceOptions {
-  readonly protocol?: 'HTTP' | 'HTTPS' | 'HTTP2';
+  readonly protocol?: 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
   readonly ports: readonly number[];
   readonly host?: string;
   readonly tls?: LinkedBackendTls | null;

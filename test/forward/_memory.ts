@@ -208,6 +208,7 @@ export class MemoryCall implements BackendCall {
 export class MemoryService implements BackendService {
   readonly name: string;
   readonly protocol: BackendProtocol;
+  readonly httpVersion: 'http1' | 'http2';
   readonly timeoutMs: number;
   readonly endpoints: readonly Endpoint[];
   affinityCookies: AffinityCookies | null = null;
@@ -220,6 +221,7 @@ export class MemoryService implements BackendService {
   constructor({ name = 'api', protocol = 'HTTP' as BackendProtocol, timeoutMs = 60_000, endpoints = 1 } = {}) {
     this.name = name;
     this.protocol = protocol;
+    this.httpVersion = protocol === 'HTTP2' || protocol === 'H2C' ? 'http2' : 'http1';
     this.timeoutMs = timeoutMs;
     this.endpoints = Array.from({ length: endpoints }, (_, i) => ({
       name: `10.0.0.${i + 1}:80`,

@@ -20,7 +20,7 @@ export interface ScenarioOptions {
 
 export interface ScenarioService {
   readonly name: string;
-  readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2';
+  readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
   readonly ports: readonly number[];
   readonly timeoutSec?: number;
   /** Absent: unauthenticated. */

@@ -211,7 +211,7 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
   'forwardingRules.IPProtocol': ['UDP', 'ESP', 'AH', 'SCTP', 'ICMP', 'L3_DEFAULT'],
   'sslCertificates.type': ['MANAGED'],
-  'backendServices.protocol': ['H2C', 'TCP', 'SSL', 'UDP', 'GRPC', 'UNSPECIFIED'],
+  'backendServices.protocol': ['TCP', 'SSL', 'UDP', 'UNSPECIFIED'],
   'backendServices.sessionAffinity': [
     'CLIENT_IP',
     'CLIENT_IP_NO_DESTINATION',

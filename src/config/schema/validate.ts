@@ -273,6 +273,10 @@ const NEVER_VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> =
     PERMISSIVE: 'not supported: this runtime has no 0-RTT; expected DISABLED',
     UNRESTRICTED: 'not supported: this runtime has no 0-RTT; expected DISABLED',
   },
+  // Google's GRPC is for proxyless gRPC (Cloud Service Mesh); its load balancers carry gRPC over HTTP2 and H2C.
+  'backendServices.protocol': {
+    GRPC: 'which is for clients without a proxy; expected HTTP2 (TLS) or H2C, which carry gRPC',
+  },
   'targetHttpsProxies.quicOverride': { ENABLE: 'not supported: this runtime has no QUIC; expected NONE or DISABLE' },
 };
 const MOST_LISTED = 8; // beside a suggestion a longer list only hides it
