@@ -58,7 +58,7 @@ export class ClientConnection implements ConnectionFacts {
     this.serialised = null;
     this.#home = home;
     this.tls = null;
-    this.judgedBy = this.proxy.clientAuthentication;
+    this.judgedBy = clientAuthenticationOf(this.proxy);
     this.onUnjudged = null;
     this.validUntilMs = Number.POSITIVE_INFINITY;
     this.isExpelled = false;
@@ -84,7 +84,7 @@ export class ClientConnection implements ConnectionFacts {
   /** Hands an exchange to whoever forwards it. A throw there is a defect, but one of a single exchange. */
   deliver(exchange: Exchange): void {
     const newest = this.#home.current();
-    if (newest.clientAuthentication !== this.judgedBy) this.onUnjudged?.();
+    if (clientAuthenticationOf(newest) !== this.judgedBy) this.onUnjudged?.();
     if (this.isExpelled) {
       exchange.abort(new ProxyError('client_cert_validation_failed', { phase: 'head', detail: EXPELLED }));
       return;
@@ -98,6 +98,11 @@ export class ClientConnection implements ConnectionFacts {
       this.events.onBadRequest(this, error);
     }
   }
+}
+
+/** null also where there is no TLS to ask in. */
+export function clientAuthenticationOf({ tls }: FrontendProxy): ClientAuthentication | null {
+  return tls === null ? null : tls.clientAuthentication;
 }
 
 /** ::ffff:192.0.2.1 is how a dual-stack socket shows an IPv4 peer. */

@@ -1,6 +1,6 @@
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import type { ClientAuthentication } from './client-auth.ts';
-import type { ClientConnection } from './client-connection.ts';
+import { type ClientConnection, clientAuthenticationOf } from './client-connection.ts';
 import type { FrontendProxy } from './contract.ts';
 
 /** A connection after its handshake, as its door knows it. */
@@ -36,8 +36,8 @@ export class ClientReview {
 
   reviewOne(open: OpenConnection, proxy: FrontendProxy, atMs: number, timeoutMs: number): void {
     const { connection } = open;
-    if (connection.judgedBy === proxy.clientAuthentication || connection.isExpelled) return;
-    const wanted = proxy.clientAuthentication;
+    const wanted = clientAuthenticationOf(proxy);
+    if (connection.judgedBy === wanted || connection.isExpelled) return;
     // where nobody asks any more, what was verified stays so until it runs out
     if (wanted === null || isStillAuthenticated(connection, wanted, atMs)) connection.judgedBy = wanted;
     else this.#expel(open, timeoutMs);

@@ -14,13 +14,20 @@ import type { ClientAuthentication } from './client-auth.ts';
 /** What the snapshot hands the frontend for one target proxy; built whole before the first connection sees it. */
 export interface FrontendProxy {
   readonly name: string;
+  /** null: what comes is plaintext. */
+  readonly tls: TlsTermination | null;
+  readonly keepAliveTimeoutMs: number;
+  readonly limits: FrontendLimits;
+  readonly onExchange: (exchange: Exchange) => void;
+}
+
+/** How a target proxy ends TLS. */
+export interface TlsTermination {
   readonly sslPolicyName: string | null;
   /** What the engines enforce, for the choice of certificate and for predictions. */
   readonly policy: EffectivePolicy;
   /** Evaluated on every hello, never enforced. */
   readonly shadowPolicies: readonly EffectivePolicy[];
-  readonly keepAliveTimeoutMs: number;
-  readonly limits: FrontendLimits;
   readonly certificates: ServedCertificates;
   /**
    * The ticket keys of a handshake at this version that offers a ticket of this key name; null: it gets no ticket and resumes nothing.
@@ -35,7 +42,6 @@ export interface FrontendProxy {
   engineOptions(certificate: CertificateEntry, tickets: TicketGeneration | null): SecureContextOptions;
   /** null: clients are not asked for certificates. */
   readonly clientAuthentication: ClientAuthentication | null;
-  readonly onExchange: (exchange: Exchange) => void;
 }
 
 export interface FrontendLimits {

@@ -3,7 +3,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import type { TicketGeneration } from '../tls/ticket-keys.ts';
-import type { FrontendProxy } from './contract.ts';
+import type { TlsTermination } from './contract.ts';
 
 /** Who waits for a handshake. */
 export interface EngineClient {
@@ -35,7 +35,7 @@ interface Engine {
  */
 export class EngineSet {
   readonly #clock: Clock;
-  readonly #engines = new WeakMap<FrontendProxy, Map<string, Engine>>();
+  readonly #engines = new WeakMap<TlsTermination, Map<string, Engine>>();
   readonly #waiting = new WeakMap<Socket, EngineClient>();
 
   constructor(clock: Clock) {
@@ -43,23 +43,23 @@ export class EngineSet {
   }
 
   /** Hands a socket, whose first bytes were put back, to the engine. */
-  start(proxy: FrontendProxy, choice: EngineChoice, socket: Socket, client: EngineClient): void {
+  start(tls: TlsTermination, choice: EngineChoice, socket: Socket, client: EngineClient): void {
     this.#waiting.set(socket, client);
-    this.#engineFor(proxy, choice).emit('connection', socket);
+    this.#engineFor(tls, choice).emit('connection', socket);
   }
 
-  #engineFor(proxy: FrontendProxy, choice: EngineChoice): Server {
-    let engines = this.#engines.get(proxy);
+  #engineFor(tls: TlsTermination, choice: EngineChoice): Server {
+    let engines = this.#engines.get(tls);
     if (engines === undefined) {
       engines = new Map();
-      this.#engines.set(proxy, engines);
+      this.#engines.set(tls, engines);
     }
     const { certificate, http2, tickets } = choice;
     const key = `${http2} ${tickets === null ? '' : tickets.id} ${certificate.name}`;
     const existing = engines.get(key);
     if (existing !== undefined) return existing.server;
     this.#makeRoom(engines);
-    const server = this.#createEngine(proxy, choice);
+    const server = this.#createEngine(tls, choice);
     engines.set(key, { server, validUntilMs: tickets === null ? Number.POSITIVE_INFINITY : tickets.validUntilMs });
     return server;
   }
@@ -75,11 +75,11 @@ export class EngineSet {
     }
   }
 
-  #createEngine(proxy: FrontendProxy, { certificate, http2, tickets }: EngineChoice): Server {
+  #createEngine(tls: TlsTermination, { certificate, http2, tickets }: EngineChoice): Server {
     // disjoint lists end in a fatal no_application_protocol (RFC 7301 section 3.2)
-    const options = proxy.engineOptions(certificate, tickets);
+    const options = tls.engineOptions(certificate, tickets);
     const engine = createServer({
-      ...(proxy.clientAuthentication?.engineOptions(options) ?? options),
+      ...(tls.clientAuthentication?.engineOptions(options) ?? options),
       ALPNProtocols: http2 === 'h2' ? ['h2', 'http/1.1'] : ['http/1.1'],
     });
     engine.on('secureConnection', (socket) => {

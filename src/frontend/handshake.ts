@@ -17,6 +17,7 @@ import { peerChain } from '../tls/peer-chain.ts';
 import { chooseServedCertificate } from '../tls/served-certificates.ts';
 import { clientCertificateError, type JudgedClient } from './client-auth.ts';
 import type { ClientConnection } from './client-connection.ts';
+import type { TlsTermination } from './contract.ts';
 import { type CostlyClients, threadCpuMs } from './costly-clients.ts';
 import type { EngineClient, EngineSet } from './engine.ts';
 import { HandshakeFacts } from './handshake-facts.ts';
@@ -43,6 +44,7 @@ export interface HandshakeOwner {
  */
 export class Handshake implements EngineClient {
   readonly connection: ClientConnection;
+  readonly #tls: TlsTermination;
   readonly #owner: HandshakeOwner;
   readonly #socket: Socket;
   readonly #reader: HelloReader;
@@ -57,8 +59,9 @@ export class Handshake implements EngineClient {
   #isPeeking: boolean;
   #isOver: boolean;
 
-  constructor(owner: HandshakeOwner, connection: ClientConnection) {
+  constructor(owner: HandshakeOwner, connection: ClientConnection, tls: TlsTermination) {
     this.connection = connection;
+    this.#tls = tls;
     this.#owner = owner;
     this.#socket = connection.rawSocket;
     this.#reader = new HelloReader();
@@ -87,8 +90,7 @@ export class Handshake implements EngineClient {
       this.#refuse('malformed_hello', 'the SNI changed during the handshake', 'destroy');
       return;
     }
-    const { proxy } = this.connection;
-    const facts = new HandshakeFacts(socket, hello, this.#negotiation!, this.#certificate!, proxy.sslPolicyName);
+    const facts = new HandshakeFacts(socket, hello, this.#negotiation!, this.#certificate!, this.#tls.sslPolicyName);
     const client = this.#authenticate(socket);
     if (client === 'refused') return;
     if (facts.alpn === 'h2' && !this.#isHttp2Allowed(facts)) {
@@ -100,13 +102,13 @@ export class Handshake implements EngineClient {
     this.#finish();
     const durationMs = this.#owner.clock.monotonicMs() - this.#startedAtMs;
     this.connection.events.onHandshake(this.connection, facts, durationMs);
-    observeSecured(this.connection, hello, this.#negotiation!, facts, this.#owner.clock.wallMs());
+    observeSecured(this.connection, this.#tls, hello, this.#negotiation!, facts, this.#owner.clock.wallMs());
     this.#owner.onSecured(socket, this.connection);
   }
 
   onTlsError(error: Error & { code?: string }): void {
     const code = error.code ?? '';
-    const reason = this.connection.proxy.clientAuthentication === null ? null : clientCertificateError(code);
+    const reason = this.#tls.clientAuthentication === null ? null : clientCertificateError(code);
     if (reason !== null) this.#blame(null);
     if (reason === null) this.#fail({ how: 'error', code }, 'leave');
     else this.#fail({ how: 'refused', reason: reason as HandshakeFailureReason, detail: code }, 'leave');
@@ -114,7 +116,7 @@ export class Handshake implements EngineClient {
 
   /** The verdict on the client, before any exchange; null: it was not asked. */
   #authenticate(socket: TLSSocket): JudgedClient | 'refused' | null {
-    const { clientAuthentication } = this.connection.proxy;
+    const { clientAuthentication } = this.#tls;
     if (clientAuthentication === null) return null;
     if (socket.isSessionReused()) {
       // such engines issue no tickets; a resumed session shows no chain that could be verified
@@ -160,36 +162,36 @@ export class Handshake implements EngineClient {
   }
 
   #chooseAndStart(): void {
-    const { proxy } = this.connection;
+    const tls = this.#tls;
     const hello = this.#reader.hello!;
-    if (proxy.clientAuthentication !== null) {
+    if (tls.clientAuthentication !== null) {
       if (this.#owner.costlyClients.isPenalised(this.connection.remoteAddress, this.#owner.clock.monotonicMs())) {
         this.#refuse('client_cert_validation_unavailable', PENALISED, 'destroy');
         return;
       }
       this.#cpuMs = threadCpuMs();
     }
-    const choice = chooseServedCertificate(hello, proxy.policy, proxy.certificates, this.#owner.clock.wallMs());
+    const choice = chooseServedCertificate(hello, tls.policy, tls.certificates, this.#owner.clock.wallMs());
     if (choice.entry === null) {
       const lacksSni = choice.reason === 'sni_unknown' && hello.serverName === null;
-      const isTls13 = lacksSni && negotiatedVersion(hello, proxy.policy) === 'TLSv1.3';
+      const isTls13 = lacksSni && negotiatedVersion(hello, tls.policy) === 'TLSv1.3';
       this.#refuse(choice.reason, choice.detail, isTls13 ? 'missing-extension' : 'alert');
       return;
     }
-    const negotiation = negotiate(hello, proxy.policy, choice.entry);
+    const negotiation = negotiate(hello, tls.policy, choice.entry);
     this.#certificate = choice.entry;
     this.#negotiation = negotiation;
     const http2 = negotiation.ok && !http2Allowed(negotiation.version, negotiation.suite) ? 'no-h2' : 'h2';
     this.#socket.unshift(this.#reader.bytes);
     const version = negotiation.ok ? negotiation.version : null;
-    const tickets = proxy.ticketGeneration(choice.entry, version, hello.ticketKeyName);
-    this.#owner.engines.start(proxy, { certificate: choice.entry, http2, tickets }, this.#socket, this);
+    const tickets = tls.ticketGeneration(choice.entry, version, hello.ticketKeyName);
+    this.#owner.engines.start(tls, { certificate: choice.entry, http2, tickets }, this.#socket, this);
   }
 
   /** A second look after the fact: a resumed session brings its own suite. */
   #isHttp2Allowed(facts: HandshakeFacts): boolean {
     if (facts.protocol === 'TLSv1.3') return true;
-    const suite = this.connection.proxy.policy.suites.find(({ name }) => name === facts.cipher);
+    const suite = this.#tls.policy.suites.find(({ name }) => name === facts.cipher);
     return suite !== undefined && facts.protocol === 'TLSv1.2' && http2Allowed('TLSv1.2', suite);
   }
 
@@ -209,10 +211,18 @@ export class Handshake implements EngineClient {
     if (this.#isOver) return;
     this.#finish();
     const { hello } = this.#reader;
-    const verdict = handshakeFailureReason(hello, this.connection.proxy.policy, this.#certificate, cause);
+    const verdict = handshakeFailureReason(hello, this.#tls.policy, this.#certificate, cause);
     reportHandshakeFailure(this.connection, hello, verdict, this.#owner.clock.monotonicMs() - this.#startedAtMs);
     if (hello !== null) {
-      observeFailed(this.connection, hello, this.#negotiation, cause, verdict.reason, this.#owner.clock.wallMs());
+      observeFailed(
+        this.connection,
+        this.#tls,
+        hello,
+        this.#negotiation,
+        cause,
+        verdict.reason,
+        this.#owner.clock.wallMs(),
+      );
     }
     if (farewell === 'leave') return;
     const lastWords = lastWordsOf(farewell, verdict.reason);

@@ -5,19 +5,20 @@ import { type Agreed, mispredictedFailure, mispredictedSuccess } from '../tls/mi
 import type { Negotiation } from '../tls/negotiate.ts';
 import { shadowVerdicts } from '../tls/shadow-policies.ts';
 import type { ClientConnection } from './client-connection.ts';
+import type { TlsTermination } from './contract.ts';
 
 /** The hello of a handshake that OpenSSL completed. */
 export function observeSecured(
   connection: ClientConnection,
+  tls: TlsTermination,
   hello: ClientHello,
   negotiation: Negotiation,
   agreed: Agreed,
   nowMs: number,
 ): void {
-  const { proxy } = connection;
   connection.events.onHello(connection, hello, {
     outcome: 'connected',
-    shadows: shadowVerdicts(hello, proxy.shadowPolicies, proxy.certificates, nowMs),
+    shadows: shadowVerdicts(hello, tls.shadowPolicies, tls.certificates, nowMs),
     misprediction: mispredictedSuccess(hello, negotiation, agreed),
   });
 }
@@ -25,17 +26,17 @@ export function observeSecured(
 /** The hello of one that failed, wherever; `negotiation` null: no certificate was chosen, so OpenSSL was never asked. */
 export function observeFailed(
   connection: ClientConnection,
+  tls: TlsTermination,
   hello: ClientHello,
   negotiation: Negotiation | null,
   cause: HandshakeFailureCause,
   reason: HandshakeFailureReason,
   nowMs: number,
 ): void {
-  const { proxy } = connection;
   const isOpensslsWord = negotiation !== null && cause.how === 'error';
   connection.events.onHello(connection, hello, {
     outcome: 'failed',
-    shadows: shadowVerdicts(hello, proxy.shadowPolicies, proxy.certificates, nowMs),
+    shadows: shadowVerdicts(hello, tls.shadowPolicies, tls.certificates, nowMs),
     misprediction: isOpensslsWord ? mispredictedFailure(hello, negotiation, reason) : null,
   });
 }

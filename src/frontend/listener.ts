@@ -1,5 +1,4 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { Admission, openFileLimit, type Refusal } from './admission.ts';
 import { ClientConnection, type ConnectionHome } from './client-connection.ts';
@@ -61,9 +60,10 @@ export class Listener {
       timeouts,
       clock,
       onHandshakeOver: () => this.#admission.handshakeOver(),
-      onSecured: (socket, connection) => this.#onSecured(socket, connection),
+      onSecured: (socket, connection) =>
+        this.#onOpen(socket, connection, connection.tls?.alpn === 'h2' ? 'http2' : 'http1'),
     };
-    // A client that ends its side during the handshake, or in HTTP/2, is gone; #onSecured allows it to HTTP/1.
+    // A client that ends its side during the handshake, or in HTTP/2, is gone; #onOpen allows it to HTTP/1.
     this.#server = createServer({ allowHalfOpen: false, noDelay: true }, (socket) => this.#onConnection(socket));
     this.#server.on('error', (error: NodeJS.ErrnoException) => this.#onAcceptError(error));
   }
@@ -136,11 +136,18 @@ export class Listener {
     }
     this.#sockets.add(socket);
     socket.on('close', () => this.#onClosed(socket, remoteAddress));
-    new Handshake(this.#handshakes, connection);
+    this.#begin(connection);
   }
 
-  #onSecured(socket: TLSSocket, connection: ClientConnection): void {
-    const door = connection.tls?.alpn === 'h2' ? this.#http2 : this.#http1;
+  #begin(connection: ClientConnection): void {
+    const { tls } = connection.proxy;
+    if (tls === null) connection.rawSocket.destroy();
+    else new Handshake(this.#handshakes, connection, tls);
+  }
+
+  /** Whatever came before its first application byte is over; `socket` is the TLS socket, or the TCP socket where there is no TLS. */
+  #onOpen(socket: Socket, connection: ClientConnection, protocol: 'http1' | 'http2'): void {
+    const door = protocol === 'http2' ? this.#http2 : this.#http1;
     if (door === this.#http1) socket.allowHalfOpen = true; // a client that ends its side after the request still gets the response
     const open = { connection, drain: door.accept(socket, connection) };
     this.#review.opened(open);

@@ -1,7 +1,7 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { LinkedHttpsProxy, SallyportSettings } from '../config/linked.ts';
 import { clientAuthentication } from '../frontend/client-auth.ts';
-import type { FrontendProxy } from '../frontend/contract.ts';
+import type { FrontendProxy, TlsTermination } from '../frontend/contract.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import { contextOptions } from '../tls/context-options.ts';
 import { allCertificates, servedCertificates } from '../tls/served-certificates.ts';
@@ -18,6 +18,16 @@ export function provisionFrontend(
   routes: RouteSlot,
   parts: SnapshotParts,
 ): FrontendProxy {
+  return {
+    name: linked.name,
+    tls: terminationOf(linked, parts),
+    keepAliveTimeoutMs: linked.httpKeepAliveTimeoutSec * 1000,
+    limits: settings.limits,
+    onExchange: routes.onExchange,
+  };
+}
+
+function terminationOf(linked: LinkedHttpsProxy, parts: SnapshotParts): TlsTermination {
   const policy = effectivePolicy(linked.sslPolicy, parts.clock.wallMs());
   const certificates = servedCertificates(linked);
   const engineOptions = (certificate: CertificateEntry, tickets: TicketGeneration | null) =>
@@ -31,12 +41,9 @@ export function provisionFrontend(
   const { clock, ticketKeys } = parts;
   const engineTickets = new Map<string, EngineTickets>();
   return {
-    name: linked.name,
     sslPolicyName: linked.sslPolicy?.name ?? null,
     policy,
     shadowPolicies: linked.shadowSslPolicies.map((shadow) => effectivePolicy(shadow, parts.clock.wallMs())),
-    keepAliveTimeoutMs: linked.httpKeepAliveTimeoutSec * 1000,
-    limits: settings.limits,
     certificates,
     ticketGeneration(certificate, version, offeredKeyName) {
       if (clients !== null || !ticketKeys.issuesFor(version)) return null; // security rule 19
@@ -50,7 +57,6 @@ export function provisionFrontend(
     },
     engineOptions,
     clientAuthentication: clients,
-    onExchange: routes.onExchange,
   };
 }
 

@@ -13,7 +13,6 @@ import type { FrontendProxy } from '#src/frontend/contract.ts';
 import { Http1Door } from '#src/frontend/http1.ts';
 import { Http2Door } from '#src/frontend/http2.ts';
 import { DEFAULT_TIMEOUTS } from '#src/frontend/timeouts.ts';
-import { effectivePolicy } from '#src/tls/ssl-policy.ts';
 import { mapTo, Records } from './_memory.ts';
 
 /** Client ⇄ node:http exchange ⇄ forwarder ⇄ undici ⇄ backend, over plain TCP: everything real but TLS. */
@@ -65,9 +64,7 @@ export async function startProxy(
   );
   const proxy: FrontendProxy = {
     name: 'web',
-    sslPolicyName: null,
-    policy: effectivePolicy(null, Date.now()),
-    shadowPolicies: [],
+    tls: null,
     keepAliveTimeoutMs: 610_000,
     limits: {
       connections: 100,
@@ -76,10 +73,6 @@ export async function startProxy(
       requestsPerConnection: 1000,
       concurrentStreams: 32,
     },
-    certificates: [],
-    ticketGeneration: () => null,
-    clientAuthentication: null,
-    engineOptions: () => ({}),
     onExchange: createForwarder({ urlMap: mapTo(service), recorder: records }),
   };
   const events = {

@@ -6,7 +6,7 @@ import type { FrontendProxy } from '#src/frontend/contract.ts';
 import { parseCrls } from '#src/pki/crl.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
 import { revocation } from '#src/pki/revocation.ts';
-import { startTlsDoor, type TlsDoor, type TlsDoorOptions } from './_tls-door.ts';
+import { startTlsDoor, type TlsDoor, type TlsDoorOptions, withTls } from './_tls-door.ts';
 
 export type ClientMode = LinkedServerTlsPolicy['clientValidationMode'];
 
@@ -44,7 +44,7 @@ export function serverTlsPolicy(mode: ClientMode, trust: Trust | null): LinkedSe
 /** The same proxy, asking its clients for certificates. */
 export function asking(proxy: FrontendProxy, mode: ClientMode, trust: Trust | null): FrontendProxy {
   const policy = serverTlsPolicy(mode, trust);
-  return { ...proxy, clientAuthentication: clientAuthentication(policy), ticketGeneration: () => null };
+  return withTls(proxy, { clientAuthentication: clientAuthentication(policy), ticketGeneration: () => null });
 }
 
 export async function startClientDoor(

@@ -3,7 +3,6 @@ import type { FrontendEvents, FrontendLimits, FrontendProxy, HandshakeFailure } 
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, TlsFacts } from '#src/http/exchange.ts';
 import type { HelloObservation } from '#src/telemetry/hello-observation.ts';
 import type { ClientHello } from '#src/tls/client-hello.ts';
-import { effectivePolicy } from '#src/tls/ssl-policy.ts';
 
 /** What a test sees of one exchange; it answers by itself unless told otherwise. */
 export class Recorded implements ExchangeHandler {
@@ -141,18 +140,12 @@ export function echo(recorded: Recorded): void {
 
 export function stubProxy(
   recorder: Recorder,
-  overrides: Partial<FrontendProxy> & { limits?: Partial<FrontendLimits> } = {},
+  overrides: Partial<Omit<FrontendProxy, 'limits'>> & { limits?: Partial<FrontendLimits> } = {},
 ): FrontendProxy {
   return {
     name: 'test-proxy',
-    sslPolicyName: null,
-    policy: effectivePolicy(null, Date.now()),
-    shadowPolicies: [],
+    tls: null,
     keepAliveTimeoutMs: 610_000,
-    certificates: [],
-    ticketGeneration: () => null,
-    engineOptions: () => ({}),
-    clientAuthentication: null,
     onExchange: recorder.onExchange,
     ...overrides,
     limits: {

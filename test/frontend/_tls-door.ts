@@ -1,6 +1,6 @@
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { Admission } from '#src/frontend/admission.ts';
-import type { FrontendLimits, FrontendProxy } from '#src/frontend/contract.ts';
+import type { FrontendLimits, FrontendProxy, TlsTermination } from '#src/frontend/contract.ts';
 import { Listener } from '#src/frontend/listener.ts';
 import type { FrontendTimeouts } from '#src/frontend/timeouts.ts';
 import { issue } from '#src/pki/issue/issue.ts';
@@ -73,19 +73,29 @@ export async function startTlsDoor(options: TlsDoorOptions = {}): Promise<TlsDoo
   return door;
 }
 
+/** The same proxy with another TLS side. */
+export function withTls(proxy: FrontendProxy, changes: Partial<TlsTermination>): FrontendProxy {
+  return { ...proxy, tls: { ...proxy.tls!, ...changes } };
+}
+
 export function tlsProxy(recorder: Recorder, options: TlsDoorOptions, certificates: ServedCertificates): FrontendProxy {
   const policy = effectivePolicy(options.policy ?? null, Date.now());
   const keys = new TicketKeys(Buffer.alloc(32, 7));
   return stubProxy(recorder, {
-    policy,
-    certificates,
     keepAliveTimeoutMs: options.keepAliveTimeoutMs ?? 610_000,
-    limits: (options.limits ?? {}) as FrontendLimits,
-    ticketGeneration: ({ name }, _version, offeredKeyName) => {
-      const identity = sessionIdentity('test-proxy', policy, name);
-      return new EngineTickets(keys, identity).generationFor(offeredKeyName, Date.now());
+    limits: options.limits ?? {},
+    tls: {
+      sslPolicyName: null,
+      policy,
+      shadowPolicies: [],
+      certificates,
+      clientAuthentication: null,
+      ticketGeneration: ({ name }, _version, offeredKeyName) => {
+        const identity = sessionIdentity('test-proxy', policy, name);
+        return new EngineTickets(keys, identity).generationFor(offeredKeyName, Date.now());
+      },
+      engineOptions: (certificate, tickets) => contextOptions(policy, certificate, tickets),
     },
-    engineOptions: (certificate, tickets) => contextOptions(policy, certificate, tickets),
   });
 }
 

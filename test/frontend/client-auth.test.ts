@@ -4,7 +4,7 @@ import { clientCertificateError } from '#src/frontend/client-auth.ts';
 import type { Issued, IssueRequest } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { type ClientMode, get, identity, startClientDoor, type Trust } from './_client-door.ts';
-import type { TlsDoor } from './_tls-door.ts';
+import { type TlsDoor, withTls } from './_tls-door.ts';
 
 /*
  *   root ─┬─ issuing ── client
@@ -222,7 +222,7 @@ describe.each(VERSIONS)('REJECT_INVALID on %s', (version) => {
     await get(again);
     expect(again.isSessionReused()).toBe(true);
     // … and opens nothing at the door that authenticates, whoever offers it, also when that takes the plain door's place
-    plain.proxy = { ...authenticating, certificates: plain.proxy.certificates };
+    plain.proxy = withTls(authenticating, { certificates: plain.proxy.tls!.certificates });
     for (const target of [door, plain]) {
       expect(await get(target.connect({ ...only, session: sessions.at(-1)! }))).toBe('');
       const failure = target.recorder.handshakeFailures.at(-1);

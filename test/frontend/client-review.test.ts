@@ -4,7 +4,7 @@ import type { Issued } from '#src/pki/issue/contract.ts';
 import { issueCrl } from '#src/pki/issue/crl.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { asking, type ClientMode, identity, startClientDoor, type Trust } from './_client-door.ts';
-import { startTlsDoor, type TlsDoor } from './_tls-door.ts';
+import { startTlsDoor, type TlsDoor, withTls } from './_tls-door.ts';
 
 /*
  *   root ── client         other ── stranger
@@ -134,9 +134,8 @@ test('a handshake that a reload overtakes is judged by the new trust before any 
   door = await startClientDoor('REJECT_INVALID', { anchors: [root, other] });
   const old = door.proxy;
   const wanted = asking(old, 'REJECT_INVALID', { anchors: [root] });
-  const before = old.clientAuthentication!;
-  door.proxy = {
-    ...old,
+  const before = old.tls!.clientAuthentication!;
+  door.proxy = withTls(old, {
     clientAuthentication: {
       ...before,
       judge(chain, atMs) {
@@ -144,7 +143,7 @@ test('a handshake that a reload overtakes is judged by the new trust before any 
         return before.judge(chain, atMs);
       },
     },
-  };
+  });
   const gone = new Http1Client(door.connect(identity(stranger)));
   gone.send('/1');
   await gone.closed();

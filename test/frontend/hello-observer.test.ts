@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import type { FrontendProxy } from '#src/frontend/contract.ts';
+import type { TlsTermination } from '#src/frontend/contract.ts';
 import { type ClientPreset, findClientPreset } from '#src/tls/client-presets.ts';
 import { contextOptions } from '#src/tls/context-options.ts';
 import { effectivePolicy, type SslPolicy } from '#src/tls/ssl-policy.ts';
 import { secondHelloWithOtherSni } from './_second-hello.ts';
-import { startTlsDoor, type TlsDoor, type TlsDoorOptions } from './_tls-door.ts';
+import { startTlsDoor, type TlsDoor, type TlsDoorOptions, withTls } from './_tls-door.ts';
 
 const doors: TlsDoor[] = [];
 afterEach(async () => {
@@ -17,9 +17,9 @@ const MODERN = policy('modern', 'MODERN', 'TLS_1_2');
 const TLS13 = effectivePolicy(policy('tls13', 'RESTRICTED', 'TLS_1_3'), Date.now());
 const FIPS = effectivePolicy(policy('fips', 'FIPS_202205', 'TLS_1_2'), Date.now());
 
-async function start(options: TlsDoorOptions, changes: Partial<FrontendProxy> = {}): Promise<TlsDoor> {
+async function start(options: TlsDoorOptions, changes: Partial<TlsTermination> = {}): Promise<TlsDoor> {
   const door = await startTlsDoor(options);
-  door.proxy = { ...door.proxy, ...changes };
+  door.proxy = withTls(door.proxy, changes);
   doors.push(door);
   return door;
 }
@@ -149,7 +149,7 @@ describe('OpenSSL against its prediction', () => {
     const [session] = (await once(first, 'session')) as [Buffer];
     first.destroy();
     await door.recorder.until(() => door.recorder.hellos.length === 1);
-    door.proxy = { ...door.proxy, policy: TLS13 }; // what is predicted from now on would be wrong
+    door.proxy = withTls(door.proxy, { policy: TLS13 }); // what is predicted from now on would be wrong
     const client = door.connect({ session, minVersion: version, maxVersion: version });
     await once(client, 'secureConnect');
     expect(client.isSessionReused()).toBe(true);
