@@ -15,6 +15,8 @@ export class Http1Connection {
   readonly client: Client;
   /** Exchanges that have begun on it. */
   exchanges = 0;
+  /** It is logged in as one client's user, or about to be: no other exchange may follow (security rule 34). */
+  isLoggedIn = false;
   /** Set where this side decided to close it. */
   closeReason: CloseReason | null = null;
   #handedOver = false;

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
+import { isConnectionLogin } from './connection-login.ts';
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
 import { contentLengthOf, headerListFromBuffers } from './header-list.ts';
 import type { Http1Connection } from './http1-connection.ts';
@@ -124,6 +125,7 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
       this.#fail(new ProxyError('backend_response_corrupted', { phase: 'send', detail }));
       return;
     }
+    if (isConnectionLogin(headers)) this.#connection!.isLoggedIn = true;
     this.#status = status;
     const bodyless = status === 204 || status === 304 || this.request.method === 'HEAD';
     this.#missingBytes = bodyless ? 0 : contentLengthOf(headers);
@@ -304,6 +306,7 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
       return;
     }
     const { method, target, scheme, authority, headers, contentLength, isWebSocket } = this.request;
+    if (isConnectionLogin(headers)) connection.isLoggedIn = true;
     const list = ['host', authority];
     if (contentLength > 0) list.push('content-length', String(contentLength));
     for (let i = 0; i < headers.length; i++) list.push(headers[i]!);

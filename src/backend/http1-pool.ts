@@ -105,6 +105,10 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   release(connection: Http1Connection): void {
     if (!connection.usable) return; // its 'close' does the accounts
+    if (connection.isLoggedIn) {
+      connection.close('not-reusable');
+      return;
+    }
     const reason = reasonToClose(this.#terms, connection.accepted);
     if (reason !== null) {
       connection.close(reason);

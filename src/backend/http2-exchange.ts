@@ -2,6 +2,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
 import { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
+import { isConnectionLogin } from './connection-login.ts';
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
 import { contentLengthOf, headerListFromHttp2 } from './header-list.ts';
 import type { Http2Session } from './http2-session.ts';
@@ -65,7 +66,7 @@ export class Http2Exchange implements BackendCall {
       this.#release();
       return;
     }
-    if (session.draining || session.session.closed || session.session.destroyed) {
+    if (session.isLoggedIn || session.draining || session.session.closed || session.session.destroyed) {
       this.#release();
       this.#released = false;
       this.#session = null;
@@ -75,6 +76,7 @@ export class Http2Exchange implements BackendCall {
     const facts = session.exchanges++ === 0 ? session.accepted.fresh : session.accepted.reused;
     this.#handler.onConnection(facts);
     if (this.over) return;
+    if (isConnectionLogin(this.request.headers)) session.isLoggedIn = true;
     const hasBody = !this.#bodyEnded;
     this.#cancel = new AbortController();
     try {
@@ -128,6 +130,7 @@ export class Http2Exchange implements BackendCall {
     const headers = headerListFromHttp2(raw);
     this.#status = status;
     this.#session!.answered = true;
+    if (isConnectionLogin(headers)) this.#session!.isLoggedIn = true;
     const bodyless = status === 204 || status === 304 || this.request.method === 'HEAD';
     this.#missingBytes = bodyless ? 0 : contentLengthOf(headers);
     this.#handler.onResponse(status, headers);

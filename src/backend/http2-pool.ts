@@ -72,6 +72,7 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
 
   release(session: Http2Session): void {
     session.active--;
+    if (session.isLoggedIn && session.active === 0) session.close('not-reusable');
     if (this.#waiting.size > 0) this.#serveWaiting(session);
     if (this.#retired !== null && session.active === 0) session.close(this.#retired.cause);
   }

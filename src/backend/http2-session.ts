@@ -15,6 +15,8 @@ export class Http2Session {
   active = 0;
   /** The backend sent GOAWAY, or we want to close: no new exchange. */
   draining = false;
+  /** One of its streams carried a connection's login: no new exchange (security rule 34). */
+  isLoggedIn = false;
   closeReason: CloseReason | null = null;
   #maxStreams = MAX_STREAMS;
 
@@ -44,7 +46,7 @@ export class Http2Session {
   }
 
   get capacity(): number {
-    if (this.draining || this.session.closed || this.session.destroyed) return 0;
+    if (this.draining || this.isLoggedIn || this.session.closed || this.session.destroyed) return 0;
     return this.#maxStreams - this.active;
   }
 

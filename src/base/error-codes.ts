@@ -181,6 +181,7 @@ export const CODES = {
     retry: 'no',
     level: 'warn',
     doc: 'Every connection of the endpoint is busy and its wait queue is full.',
+    retryAfterSec: 1,
   },
   request_limit_reached: {
     status: 503,
@@ -190,6 +191,7 @@ export const CODES = {
     retry: 'no',
     level: 'warn',
     doc: 'A limit of this proxy (sallyport.limits) is reached.',
+    retryAfterSec: 1,
   },
   request_loop_detected: {
     status: 502,

@@ -9,9 +9,14 @@ import { isFieldValue } from '../http/field-value.ts';
  * Proxy-Status leaves the proxy (spec 10.15). A code without a status (there is nobody to answer) aborts the exchange.
  */
 export function respondError(exchange: Exchange, error: ProxyError): void {
-  const status = error.spec.status;
-  if (status < 400 || status === CLIENT_CLOSED) exchange.abort(error);
-  else respondText(exchange, status, ['cache-control', 'no-store']);
+  const { status, retryAfterSec } = error.spec;
+  if (status < 400 || status === CLIENT_CLOSED) {
+    exchange.abort(error);
+    return;
+  }
+  const headers = ['cache-control', 'no-store'];
+  if (retryAfterSec !== undefined) headers.push('retry-after', String(retryAfterSec));
+  respondText(exchange, status, headers);
 }
 
 /** 302 to the same resource under another spelling; the location comes from a validated authority (security rule 33). */

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { CODES } from '#src/base/error-codes.ts';
-import { type ErrorCode, ProxyError } from '#src/base/errors.ts';
+import { type CodeSpec, type ErrorCode, ProxyError } from '#src/base/errors.ts';
 import { respondError, respondRedirect } from '#src/forward/respond-error.ts';
 import { MemoryExchange } from './_memory.ts';
 
@@ -12,12 +12,13 @@ describe('respondError()', () => {
     (code) => {
       const exchange = new MemoryExchange();
       respondError(exchange, new ProxyError(code, { detail: 'secret detail', cause: new Error('secret cause') }));
-      const { status } = CODES[code];
+      const { status, retryAfterSec }: CodeSpec = CODES[code];
       expect(exchange.status).toBe(status);
       expect(exchange.body).toBe(`${status} ${STATUS_CODES[status]}\n`);
       expect(exchange.responseHeaders).toEqual([
         'cache-control',
         'no-store',
+        ...(retryAfterSec === undefined ? [] : ['retry-after', String(retryAfterSec)]),
         'content-type',
         'text/plain',
         'content-length',
@@ -35,6 +36,14 @@ describe('respondError()', () => {
       expect(exchange.events).toEqual([`abort ${code}`]);
     },
   );
+});
+
+test('every refusal for load says when to come again, and no other failure does', () => {
+  const specs: (readonly [string, CodeSpec])[] = Object.entries(CODES);
+  for (const [code, { status, proxyStatus, retryAfterSec }] of specs) {
+    const isForLoad = status === 429 || proxyStatus === 'connection_limit_reached';
+    expect([code, retryAfterSec !== undefined]).toEqual([code, isForLoad]);
+  }
 });
 
 describe('respondRedirect()', () => {
