@@ -106,7 +106,7 @@ export class AdminServer {
         'Served on loopback only; sallyport.admin.dangerExposeDetails shows it to everybody who can connect',
       );
     }
-    return this.#detailRoute(path) ?? text(404, 'Nothing here: / lists what there is');
+    return this.#detailRoute(path);
   }
 
   #openRoute(path: string): Answer | Promise<Answer> | null {
@@ -119,7 +119,7 @@ export class AdminServer {
     return this.#sources.metrics().then(({ contentType, text: body }) => ({ status: 200, contentType, body }));
   }
 
-  #detailRoute(path: string): Answer | null {
+  async #detailRoute(path: string): Promise<Answer> {
     switch (path) {
       case '/':
         return { status: 200, contentType: 'text/html; charset=utf-8', body: PAGE_HTML };
@@ -132,11 +132,11 @@ export class AdminServer {
       case '/certificates':
         return json(200, this.#sources.certificates());
       case '/backends':
-        return json(200, this.#sources.backends());
+        return json(200, await this.#sources.backends());
       case '/handshakes':
-        return json(200, this.#sources.handshakes());
+        return json(200, await this.#sources.handshakes());
       default:
-        return null;
+        return text(404, 'Nothing here: / lists what there is');
     }
   }
 }

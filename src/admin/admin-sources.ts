@@ -10,8 +10,8 @@ export interface AdminSources {
   /** The effective configuration without secrets (LinkedConfiguration.redacted). */
   configuration(): unknown;
   certificates(): readonly CertificateStatus[];
-  backends(): readonly BackendStatus[];
-  handshakes(): HandshakeStatus;
+  backends(): readonly BackendStatus[] | Promise<readonly BackendStatus[]>;
+  handshakes(): HandshakeStatus | Promise<HandshakeStatus>;
 }
 
 export interface HandshakeStatus {

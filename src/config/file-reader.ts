@@ -1,4 +1,4 @@
-import { lstat, readFile, realpath, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -19,20 +19,48 @@ export type FileReading = Reading<FileText>;
 
 type Reading<T> = { readonly file: T; readonly problem: null } | { readonly file: null; readonly problem: string };
 
+/** All that one load saw of the file system, by absolute path. Holds keys and secrets. Can be cloned (structuredClone, IPC). */
+export interface FileReadings {
+  readonly files: ReadonlyMap<string, Reading<FileBytes>>;
+  /** The names in each folder; null: it cannot be listed. */
+  readonly folders: ReadonlyMap<string, readonly string[] | null>;
+}
+
 /** Reads files, each once a load, and remembers all that were asked for, readable or not. */
 export class FileReader {
   readonly #wanted = new Map<string, Promise<Reading<FileBytes>>>();
+  readonly #folders = new Map<string, readonly string[] | null>();
+  readonly #isReplay: boolean;
+
+  /** `recorded`: what an earlier load saw, which this one sees again whatever has become of the files. */
+  constructor(recorded: FileReadings | null = null) {
+    this.#isReplay = recorded !== null;
+    for (const [path, reading] of recorded?.files ?? []) this.#wanted.set(path, Promise.resolve(reading));
+    for (const [path, names] of recorded?.folders ?? []) this.#folders.set(path, names);
+  }
+
+  async readings(): Promise<FileReadings> {
+    const files = new Map<string, Reading<FileBytes>>();
+    for (const [path, reading] of this.#wanted) files.set(path, await reading);
+    return { files, folders: new Map(this.#folders) };
+  }
 
   /** Every path that was asked for or noted, absolute. */
   get paths(): readonly string[] {
     return [...this.#wanted.keys()];
   }
 
-  /** Remembers a path that is watched but not read: a folder. */
-  note(path: string): void {
+  /** The names in a folder, null when it may not be listed; undefined for what is no folder. It is watched from now on. */
+  async list(path: string): Promise<readonly string[] | null | undefined> {
     const absolute = resolve(path);
+    if (this.#isReplay) return this.#folders.get(absolute);
+    const facts = await stat(absolute).catch(() => null);
+    if (facts?.isDirectory() !== true) return undefined;
+    const names = await readdir(absolute).catch(() => null);
+    this.#folders.set(absolute, names);
     if (!this.#wanted.has(absolute))
       this.#wanted.set(absolute, Promise.resolve({ file: null, problem: 'found a folder' }));
+    return names;
   }
 
   /** A UTF-8 text. */
@@ -50,7 +78,8 @@ export class FileReader {
 
   readBytes(path: string, mostBytes: number = MAX_FILE_BYTES): Promise<Reading<FileBytes>> {
     const absolute = resolve(path);
-    const reading = this.#wanted.get(absolute) ?? readFrom(absolute, absolute, mostBytes);
+    const reading =
+      this.#wanted.get(absolute) ?? (this.#isReplay ? NOT_RECORDED : readFrom(absolute, absolute, mostBytes));
     this.#wanted.set(absolute, reading);
     return reading;
   }
@@ -61,7 +90,7 @@ export class FileReader {
    */
   async readTogether(paths: readonly string[]): Promise<void> {
     const missing = paths.map((path) => resolve(path)).filter((path) => !this.#wanted.has(path));
-    if (missing.length === 0) return;
+    if (missing.length === 0 || this.#isReplay) return;
     for (let attempt = 1; ; attempt++) {
       const before = await Promise.all(missing.map(placeOf));
       const readings = await Promise.all(missing.map((path, index) => readFrom(path, before[index]?.target ?? path)));
@@ -143,6 +172,8 @@ async function problemOf(error: unknown, path: string): Promise<string> {
   return `found ${code === '' ? 'an error' : code}`;
 }
 
+/** The same configuration wants the same files; another environment could make a path of its own. */
+const NOT_RECORDED = Promise.resolve({ file: null, problem: 'found that it was not read with the rest' } as const);
 const MAX_FILE_BYTES = 16 * 1024 * 1024; // a URL map may have 64 KB and a trust config 700 certificates: far above both
 const MOST_ATTEMPTS = 10; // 45 ms with their pauses; a read takes well below one: who changes files that fast never stops
 const MISSING = 'missing:';

@@ -2,7 +2,7 @@ import { collectResources } from './collect-resources.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import type { ConfigurationDocument } from './document.ts';
 import type { Environment } from './expand.ts';
-import { FileReader } from './file-reader.ts';
+import { FileReader, type FileReadings } from './file-reader.ts';
 import { Findings } from './findings.ts';
 import { linkConfiguration } from './link.ts';
 import type { LinkedConfiguration } from './linked.ts';
@@ -37,11 +37,16 @@ export interface LoadRequest {
   readonly env: Environment;
   /** Wall time that certificates are judged at. */
   readonly nowMs: number;
+  /** What an earlier load read: this one sees the same, whatever has become of the files. */
+  readonly readings?: FileReadings;
 }
 
 export interface Loaded {
   readonly ok: true;
   readonly configuration: LinkedConfiguration;
+  /** Loads the same configuration in another process, together with `nowMs`. Secret. */
+  readonly readings: FileReadings;
+  readonly nowMs: number;
   readonly warnings: readonly Diagnostic[];
 }
 
@@ -59,9 +64,9 @@ export interface NotLoaded {
  *
  *   files → documents → resources → shape → references → PEM files → rules → linked
  */
-export async function loadConfiguration({ path, env, nowMs }: LoadRequest): Promise<Loaded | NotLoaded> {
+export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequest): Promise<Loaded | NotLoaded> {
   const findings = new Findings();
-  const files = new FileReader();
+  const files = new FileReader(readings);
   const documents = await readDocuments(path, env, files, findings);
   const graph = new ResourceGraph();
   const sections: Section[] = [];
@@ -102,7 +107,7 @@ export async function loadConfiguration({ path, env, nowMs }: LoadRequest): Prom
     sections[0] ?? null,
     files.paths,
   );
-  return { ok: true, configuration, warnings };
+  return { ok: true, configuration, readings: await files.readings(), nowMs, warnings };
 }
 
 function checkShapes(graph: ResourceGraph, sections: readonly Section[], findings: Findings): SallyportSpec | null {

@@ -1,4 +1,3 @@
-import { readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type ConfigurationDocument, parseConfigurationDocument } from './document.ts';
 import type { Environment } from './expand.ts';
@@ -28,10 +27,8 @@ export async function readDocuments(
 
 /** The files of a folder in alphabetical order, or the file itself. Hidden files (Kubernetes' `..data` among them) are left out. */
 async function configurationFiles(path: string, files: FileReader, findings: Findings): Promise<readonly string[]> {
-  const facts = await stat(path).catch(() => null);
-  if (facts?.isDirectory() !== true) return [path];
-  files.note(path);
-  const names = await readdir(path).catch(() => null);
+  const names = await files.list(path);
+  if (names === undefined) return [path];
   const wanted = (names ?? []).filter((name) => !name.startsWith('.') && CONFIGURATION_FILE.test(name)).sort();
   if (wanted.length === 0) {
     const found =

@@ -1,37 +1,44 @@
-import type { AdminSources, CertificateStatus } from '../admin/admin-sources.ts';
-import type { LinkedCertificate } from '../config/linked.ts';
+import type { AdminSources, BackendStatus, CertificateStatus, HandshakeStatus } from '../admin/admin-sources.ts';
+import type { LinkedCertificate, LinkedConfiguration } from '../config/linked.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { ProcessTelemetry } from './telemetry.ts';
 
-/** What the admin server shows, read from the running process at each request. */
+/** What the admin server shows of a single process, read from it at each request. */
 export function liveSources(
   telemetry: ProcessTelemetry,
-  current: () => Snapshot,
-  notReadyReasons: () => readonly string[],
-): AdminSources {
-  const { metrics, recentFailures, shadowClients } = telemetry;
-  return {
-    readiness: notReadyReasons,
+  current: () => Snapshot | null,
+): (running: () => LinkedConfiguration) => Omit<AdminSources, 'readiness'> {
+  const { metrics } = telemetry;
+  return (running) => ({
     metrics: async () => ({ contentType: metrics.contentType, text: await metrics.exposition() }),
-    configuration: () => current().configuration.redacted,
-    certificates: () =>
-      current().configuration.certificates.map((certificate) =>
-        certificateStatus(
-          certificate,
-          metrics.certificates.loadedAtMs(certificate.digest),
-          current().configuration.certificateWarnings,
-        ),
-      ),
-    backends: () =>
-      [...current().services.values()].map(({ service }) => ({
-        service: service.name,
-        protocol: service.protocol,
-        endpoints: service.endpoints.map((endpoint) => endpoint.name),
-        health: service.health(),
-        refusals: telemetry.backendRefusals.of(service.name),
-      })),
-    handshakes: () => ({ failures: recentFailures.newestFirst(), shadow: shadowClients.newestFirst() }),
-  };
+    configuration: () => running().redacted,
+    certificates: () => certificateStatuses(telemetry, running()),
+    backends: () => backendStatuses(telemetry, current()),
+    handshakes: () => handshakeStatus(telemetry),
+  });
+}
+
+export function certificateStatuses(
+  { metrics }: ProcessTelemetry,
+  { certificates, certificateWarnings }: LinkedConfiguration,
+): readonly CertificateStatus[] {
+  return certificates.map((certificate) =>
+    certificateStatus(certificate, metrics.certificates.loadedAtMs(certificate.digest), certificateWarnings),
+  );
+}
+
+export function backendStatuses(telemetry: ProcessTelemetry, snapshot: Snapshot | null): readonly BackendStatus[] {
+  return [...(snapshot?.services.values() ?? [])].map(({ service }) => ({
+    service: service.name,
+    protocol: service.protocol,
+    endpoints: service.endpoints.map((endpoint) => endpoint.name),
+    health: service.health(),
+    refusals: telemetry.backendRefusals.of(service.name),
+  }));
+}
+
+export function handshakeStatus({ recentFailures, shadowClients }: ProcessTelemetry): HandshakeStatus {
+  return { failures: recentFailures.newestFirst(), shadow: shadowClients.newestFirst() };
 }
 
 function certificateStatus(

@@ -5,9 +5,10 @@ import { systemClock } from '../base/clock.ts';
 import type { Diagnostic } from '../config/diagnostic.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
 import { type Loaded, loadConfiguration, type NotLoaded } from '../config/load.ts';
-import { activate, provision } from '../snapshot/snapshot.ts';
 import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
 import { SHORTEST_SECRET_BYTES, TicketKeys } from '../tls/ticket-keys.ts';
+import { liveSources } from './live-sources.ts';
+import { LocalDataPath } from './local-data-path.ts';
 import { ProxyProcess } from './proxy-process.ts';
 import { buildTelemetry } from './telemetry.ts';
 import { version } from './version.ts';
@@ -48,10 +49,10 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
     ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
   };
   try {
-    const snapshot = provision(loaded.configuration, null, parts);
-    activate(snapshot, parts);
-    const running = new ProxyProcess({ load, configPath, parts, telemetry }, snapshot);
-    await running.start();
+    const dataPath = new LocalDataPath(parts, telemetry.frontendEvents);
+    const sources = liveSources(telemetry, () => dataPath.snapshot);
+    const running = new ProxyProcess({ load, configPath, clock: systemClock, telemetry, dataPath, sources }, loaded);
+    await running.start(loaded);
     return running;
   } catch (error) {
     await telemetry.close();

@@ -11,6 +11,26 @@ beforeEach(() => {
 afterEach(() => folder.remove());
 
 describe('`FileReader`', () => {
+  test('sees again what an earlier load saw, after a clone, whatever has become of the files', async () => {
+    const present = folder.write('present.yaml', 'a: 1\n');
+    const missing = folder.file('missing.crt');
+    const first = new FileReader();
+    await first.readTogether([present, missing]);
+    expect(await first.list(folder.path)).toEqual(['present.yaml']);
+    const recorded = structuredClone(await first.readings());
+    folder.write('present.yaml', 'a: 2\n');
+    folder.write('missing.crt', 'now it is there');
+
+    const again = new FileReader(recorded);
+    await again.readTogether([present, missing]);
+    expect((await again.read(present)).file?.text).toBe('a: 1\n');
+    expect((await again.read(missing)).problem).toBe('found no such file');
+    expect(await again.list(folder.path)).toEqual(['present.yaml']);
+    expect(await again.list(present)).toBeUndefined();
+    expect((await again.read(folder.file('other'))).problem).toContain('was not read with the rest');
+    expect(again.paths).toEqual(first.paths);
+  });
+
   test('reads a pair as it was at one moment while Kubernetes swaps ..data under it', async () => {
     const secret = new Secret(folder.path);
     secret.swap();
