@@ -211,6 +211,15 @@ export const CODES = {
     level: 'error',
     doc: 'A defect of this proxy; the log line has the stack.',
   },
+  proxy_draining: {
+    status: 0,
+    statusDetails: 'proxy_draining',
+    proxyStatus: 'connection_terminated',
+    source: 'proxy',
+    retry: 'no',
+    level: 'info',
+    doc: 'A stream still ran when drain.timeoutSec was over, and was cut.',
+  },
   early_data_rejected: {
     status: 425,
     statusDetails: 'early_data_rejected',

@@ -68,6 +68,11 @@ export class ClientConnection implements ConnectionFacts {
     return this.tls !== null;
   }
 
+  get keepAliveTimeoutMs(): number {
+    const { traffic } = this.proxy;
+    return traffic.kind === 'http' ? traffic.keepAliveTimeoutMs : Number.POSITIVE_INFINITY;
+  }
+
   /** address:port of our side, brackets around IPv6: the authority of an HTTP/1.0 request without Host (RFC 9112 section 3.3). */
   get localAuthority(): string {
     return this.localAddress.includes(':')
@@ -89,9 +94,9 @@ export class ClientConnection implements ConnectionFacts {
       exchange.abort(new ProxyError('client_cert_validation_failed', { phase: 'head', detail: EXPELLED }));
       return;
     }
-    const proxy = newest.name === this.proxy.name ? newest : this.proxy;
+    const { traffic } = newest.name === this.proxy.name && newest.traffic.kind === 'http' ? newest : this.proxy;
     try {
-      proxy.onExchange(exchange);
+      if (traffic.kind === 'http') traffic.onExchange(exchange);
     } catch (thrown) {
       const error = asProxyError(thrown, 'internal_error', { phase: 'head' });
       exchange.abort(error);

@@ -1,5 +1,6 @@
 import type { SecureContextOptions } from 'node:tls';
 import type { ProxyError } from '../base/errors.ts';
+import type { ClientStream } from '../http/client-stream.ts';
 import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
 import type { HandshakeFailure } from '../telemetry/handshake-failure.ts';
 import type { HelloObservation } from '../telemetry/hello-observation.ts';
@@ -16,9 +17,21 @@ export interface FrontendProxy {
   readonly name: string;
   /** null: what comes is plaintext. */
   readonly tls: TlsTermination | null;
-  readonly keepAliveTimeoutMs: number;
   readonly limits: FrontendLimits;
+  readonly traffic: HttpTraffic | StreamTraffic;
+}
+
+/** Requests; ALPN offers h2 and http/1.1. */
+export interface HttpTraffic {
+  readonly kind: 'http';
+  readonly keepAliveTimeoutMs: number;
   readonly onExchange: (exchange: Exchange) => void;
+}
+
+/** Bytes of a protocol that the proxy does not know; ALPN is not answered. */
+export interface StreamTraffic {
+  readonly kind: 'stream';
+  readonly onStream: (stream: ClientStream) => void;
 }
 
 /** How a target proxy ends TLS. */

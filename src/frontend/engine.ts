@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
+import type { AlpnProtocol } from '../tls/alpn.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import type { TicketGeneration } from '../tls/ticket-keys.ts';
 import type { TlsTermination } from './contract.ts';
@@ -15,8 +16,11 @@ export interface EngineClient {
 /** What one engine is for. */
 export interface EngineChoice {
   readonly certificate: CertificateEntry;
-  /** May be offered (RFC 9113 section 9.2; the hello tells before the handshake which version and suite it will be). */
-  readonly http2: 'h2' | 'no-h2';
+  /**
+   * The best that may be offered: h2 only where RFC 9113 section 9.2 allows it (the hello tells before the handshake which version
+   * and suite it will be); null: the extension is not answered.
+   */
+  readonly alpn: AlpnProtocol | null;
   /** null: no tickets. */
   readonly tickets: TicketGeneration | null;
 }
@@ -54,8 +58,8 @@ export class EngineSet {
       engines = new Map();
       this.#engines.set(tls, engines);
     }
-    const { certificate, http2, tickets } = choice;
-    const key = `${http2} ${tickets === null ? '' : tickets.id} ${certificate.name}`;
+    const { certificate, alpn, tickets } = choice;
+    const key = `${alpn ?? ''} ${tickets === null ? '' : tickets.id} ${certificate.name}`;
     const existing = engines.get(key);
     if (existing !== undefined) return existing.server;
     this.#makeRoom(engines);
@@ -75,12 +79,12 @@ export class EngineSet {
     }
   }
 
-  #createEngine(tls: TlsTermination, { certificate, http2, tickets }: EngineChoice): Server {
+  #createEngine(tls: TlsTermination, { certificate, alpn, tickets }: EngineChoice): Server {
     // disjoint lists end in a fatal no_application_protocol (RFC 7301 section 3.2)
     const options = tls.engineOptions(certificate, tickets);
     const engine = createServer({
       ...(tls.clientAuthentication?.engineOptions(options) ?? options),
-      ALPNProtocols: http2 === 'h2' ? ['h2', 'http/1.1'] : ['http/1.1'],
+      ...(alpn === null ? {} : { ALPNProtocols: alpn === 'h2' ? ['h2', 'http/1.1'] : ['http/1.1'] }),
     });
     engine.on('secureConnection', (socket) => {
       const client = this.#take(socket);

@@ -181,11 +181,12 @@ export class Handshake implements EngineClient {
     const negotiation = negotiate(hello, tls.policy, choice.entry);
     this.#certificate = choice.entry;
     this.#negotiation = negotiation;
-    const http2 = negotiation.ok && !http2Allowed(negotiation.version, negotiation.suite) ? 'no-h2' : 'h2';
+    const isHttp2 = !negotiation.ok || http2Allowed(negotiation.version, negotiation.suite);
+    const alpn = this.connection.proxy.traffic.kind === 'stream' ? null : isHttp2 ? 'h2' : 'http/1.1';
     this.#socket.unshift(this.#reader.bytes);
     const version = negotiation.ok ? negotiation.version : null;
     const tickets = tls.ticketGeneration(choice.entry, version, hello.ticketKeyName);
-    this.#owner.engines.start(tls, { certificate: choice.entry, http2, tickets }, this.#socket, this);
+    this.#owner.engines.start(tls, { certificate: choice.entry, alpn, tickets }, this.#socket, this);
   }
 
   /** A second look after the fact: a resumed session brings its own suite. */

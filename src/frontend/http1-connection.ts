@@ -146,7 +146,7 @@ export class Http1Connection implements Http1Owner {
     if (this.#isTunnel) return;
     const current = this.#current;
     if (current === null) {
-      if (nowMs - this.#idleSinceMs > this.facts.proxy.keepAliveTimeoutMs && !this.#hasUnfinishedHead) {
+      if (nowMs - this.#idleSinceMs > this.facts.keepAliveTimeoutMs && !this.#hasUnfinishedHead) {
         this.socket.destroySoon();
       }
       return;

@@ -157,7 +157,7 @@ class Http2Connection implements Http2Owner {
     if (this.#exchanges.size > 0) return;
     const idleMs = nowMs - this.#idleSinceMs;
     if (!this.#hasSettings && idleMs > headMs) this.#end(constants.NGHTTP2_SETTINGS_TIMEOUT);
-    else if (idleMs > this.facts.proxy.keepAliveTimeoutMs) this.#session.close();
+    else if (idleMs > this.facts.keepAliveTimeoutMs) this.#session.close();
   }
 
   #onStream(stream: ServerHttp2Stream, flags: number, rawHeaders: readonly string[]): void {

@@ -9,6 +9,7 @@ import { Handshake, type HandshakeOwner } from './handshake.ts';
 import { reportHandshakeFailure } from './handshake-failure.ts';
 import { Http1Door } from './http1.ts';
 import { Http2Door } from './http2.ts';
+import { StreamDoor } from './stream.ts';
 import { DEFAULT_TIMEOUTS, type FrontendTimeouts } from './timeouts.ts';
 
 export interface ListenerOptions extends ConnectionHome {
@@ -32,6 +33,7 @@ export class Listener {
   readonly #admission: Admission;
   readonly #http1: Http1Door;
   readonly #http2: Http2Door;
+  readonly #streams: StreamDoor;
   readonly #handshakes: HandshakeOwner;
   readonly #review = new ClientReview();
   readonly #reviewTimer: NodeJS.Timeout;
@@ -54,6 +56,7 @@ export class Listener {
     this.#admission = options.admission ?? new Admission(openFileLimit());
     this.#http1 = new Http1Door(timeouts, clock);
     this.#http2 = new Http2Door(timeouts, clock);
+    this.#streams = new StreamDoor(clock);
     this.#handshakes = {
       engines: new EngineSet(clock),
       costlyClients: new CostlyClients(),
@@ -113,6 +116,7 @@ export class Listener {
     this.stopAccepting();
     this.#http1.closeNow();
     this.#http2.closeNow();
+    this.#streams.closeNow();
     for (const socket of this.#sockets) socket.destroy();
     return this.#empty();
   }
@@ -140,14 +144,21 @@ export class Listener {
   }
 
   #begin(connection: ClientConnection): void {
-    const { tls } = connection.proxy;
-    if (tls === null) connection.rawSocket.destroy();
-    else new Handshake(this.#handshakes, connection, tls);
+    const { tls, traffic } = connection.proxy;
+    if (tls !== null) {
+      new Handshake(this.#handshakes, connection, tls);
+    } else if (traffic.kind === 'stream') {
+      this.#admission.handshakeOver();
+      this.#onOpen(connection.rawSocket, connection, 'http1');
+    } else {
+      connection.rawSocket.destroy();
+    }
   }
 
   /** Whatever came before its first application byte is over; `socket` is the TLS socket, or the TCP socket where there is no TLS. */
   #onOpen(socket: Socket, connection: ClientConnection, protocol: 'http1' | 'http2'): void {
-    const door = protocol === 'http2' ? this.#http2 : this.#http1;
+    const isStream = connection.proxy.traffic.kind === 'stream';
+    const door = isStream ? this.#streams : protocol === 'http2' ? this.#http2 : this.#http1;
     if (door === this.#http1) socket.allowHalfOpen = true; // a client that ends its side after the request still gets the response
     const open = { connection, drain: door.accept(socket, connection) };
     this.#review.opened(open);

@@ -21,9 +21,12 @@ export function provisionFrontend(
   return {
     name: linked.name,
     tls: terminationOf(linked, parts),
-    keepAliveTimeoutMs: linked.httpKeepAliveTimeoutSec * 1000,
     limits: settings.limits,
-    onExchange: routes.onExchange,
+    traffic: {
+      kind: 'http',
+      keepAliveTimeoutMs: linked.httpKeepAliveTimeoutSec * 1000,
+      onExchange: routes.onExchange,
+    },
   };
 }
 

@@ -65,7 +65,6 @@ export async function startProxy(
   const proxy: FrontendProxy = {
     name: 'web',
     tls: null,
-    keepAliveTimeoutMs: 610_000,
     limits: {
       connections: 100,
       connectionsPerAddress: 100,
@@ -73,7 +72,11 @@ export async function startProxy(
       requestsPerConnection: 1000,
       concurrentStreams: 32,
     },
-    onExchange: createForwarder({ urlMap: mapTo(service), recorder: records }),
+    traffic: {
+      kind: 'http',
+      keepAliveTimeoutMs: 610_000,
+      onExchange: createForwarder({ urlMap: mapTo(service), recorder: records }),
+    },
   };
   const events = {
     onHandshake() {},

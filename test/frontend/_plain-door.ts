@@ -5,7 +5,7 @@ import { ClientConnection } from '#src/frontend/client-connection.ts';
 import type { FrontendLimits } from '#src/frontend/contract.ts';
 import { Http1Door } from '#src/frontend/http1.ts';
 import { DEFAULT_TIMEOUTS, type FrontendTimeouts } from '#src/frontend/timeouts.ts';
-import { Recorder, stubProxy } from './_recorder.ts';
+import { httpTraffic, Recorder, stubProxy } from './_recorder.ts';
 
 /** HTTP/1 without the TLS in front: for tests of framing, where the bytes are the point. */
 export interface PlainDoor {
@@ -27,7 +27,7 @@ export interface PlainDoorOptions {
 export async function startPlainDoor(options: PlainDoorOptions = {}): Promise<PlainDoor> {
   const recorder = new Recorder();
   const { keepAliveTimeoutMs = 610_000, limits = {} } = options;
-  const proxy = stubProxy(recorder, { keepAliveTimeoutMs, limits: limits as FrontendLimits });
+  const proxy = stubProxy(recorder, { traffic: httpTraffic(recorder, keepAliveTimeoutMs), limits });
   const home = { forwardingRule: () => 'rule', events: recorder, current: () => proxy };
   const door = new Http1Door({ ...DEFAULT_TIMEOUTS, checkIntervalMs: 20, ...options.timeouts }, systemClock);
   const accepted = new Set<Socket>();

@@ -1,5 +1,11 @@
 import type { ErrorCode, ProxyError } from '#src/base/errors.ts';
-import type { FrontendEvents, FrontendLimits, FrontendProxy, HandshakeFailure } from '#src/frontend/contract.ts';
+import type {
+  FrontendEvents,
+  FrontendLimits,
+  FrontendProxy,
+  HandshakeFailure,
+  HttpTraffic,
+} from '#src/frontend/contract.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, TlsFacts } from '#src/http/exchange.ts';
 import type { HelloObservation } from '#src/telemetry/hello-observation.ts';
 import type { ClientHello } from '#src/tls/client-hello.ts';
@@ -138,6 +144,10 @@ export function echo(recorded: Recorded): void {
   exchange.readBody();
 }
 
+export function httpTraffic(recorder: Recorder, keepAliveTimeoutMs = 610_000): HttpTraffic {
+  return { kind: 'http', keepAliveTimeoutMs, onExchange: recorder.onExchange };
+}
+
 export function stubProxy(
   recorder: Recorder,
   overrides: Partial<Omit<FrontendProxy, 'limits'>> & { limits?: Partial<FrontendLimits> } = {},
@@ -145,8 +155,7 @@ export function stubProxy(
   return {
     name: 'test-proxy',
     tls: null,
-    keepAliveTimeoutMs: 610_000,
-    onExchange: recorder.onExchange,
+    traffic: httpTraffic(recorder),
     ...overrides,
     limits: {
       connections: 100,

@@ -10,7 +10,7 @@ import type { ServedCertificates } from '#src/tls/served-certificates.ts';
 import { sessionIdentity } from '#src/tls/session-identity.ts';
 import { effectivePolicy, type SslPolicy } from '#src/tls/ssl-policy.ts';
 import { EngineTickets, TicketKeys } from '#src/tls/ticket-keys.ts';
-import { Recorder, stubProxy } from './_recorder.ts';
+import { httpTraffic, Recorder, stubProxy } from './_recorder.ts';
 
 export interface TlsDoor {
   readonly recorder: Recorder;
@@ -82,7 +82,7 @@ export function tlsProxy(recorder: Recorder, options: TlsDoorOptions, certificat
   const policy = effectivePolicy(options.policy ?? null, Date.now());
   const keys = new TicketKeys(Buffer.alloc(32, 7));
   return stubProxy(recorder, {
-    keepAliveTimeoutMs: options.keepAliveTimeoutMs ?? 610_000,
+    traffic: httpTraffic(recorder, options.keepAliveTimeoutMs),
     limits: options.limits ?? {},
     tls: {
       sslPolicyName: null,

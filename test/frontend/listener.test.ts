@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { addressKey } from '#src/frontend/admission.ts';
 import { Listener } from '#src/frontend/listener.ts';
-import { echo } from './_recorder.ts';
+import { echo, httpTraffic } from './_recorder.ts';
 import { secondHelloWithOtherSni } from './_second-hello.ts';
 import { certificateEntry, startTlsDoor, type TlsDoor, type TlsDoorOptions, tlsProxy } from './_tls-door.ts';
 
@@ -76,9 +76,12 @@ describe('the TLS door', () => {
     const certificate = await certificateEntry('renewed', ['localhost']);
     door.proxy = {
       ...tlsProxy(recorder, {}, [certificate]),
-      onExchange: (exchange) => {
-        seen.push(exchange.target);
-        recorder.onExchange(exchange);
+      traffic: {
+        ...httpTraffic(recorder),
+        onExchange: (exchange) => {
+          seen.push(exchange.target);
+          recorder.onExchange(exchange);
+        },
       },
     };
     await request(old, '/2');
