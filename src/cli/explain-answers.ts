@@ -2,7 +2,7 @@ import { open, readFile } from 'node:fs/promises';
 import type { Endpoint } from '../backend/contract.ts';
 import { systemClock } from '../base/clock.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
-import type { LinkedBackendService, LinkedConfiguration, LinkedHttpsProxy } from '../config/linked.ts';
+import type { LinkedBackendService, LinkedConfiguration, LinkedHttpsProxy, LinkedProxy } from '../config/linked.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { type BackendExplanation, explainBackendChain, explainBackendEndpoint } from '../explain/backend.ts';
 import { backendText } from '../explain/backend-text.ts';
@@ -28,7 +28,7 @@ export interface CertificateOptions extends CommonOptions {
 
 /** 0: a certificate is served and the handshake agrees. 1: it fails, or the question cannot be answered. */
 export async function certificateAnswer(options: CertificateOptions): Promise<number> {
-  const proxy = await proxyOf(options);
+  const proxy = withTls(await proxyOf(options));
   if (typeof proxy === 'string') return refuse(proxy);
   if (options.hello !== undefined && options.client !== undefined)
     return refuse('Cannot ask for two clients: found --client and --hello, expected one of them');
@@ -51,7 +51,7 @@ export interface PolicyOptions extends CommonOptions {
 
 /** 0, or 1 where the one client that was named cannot connect or the question cannot be answered. */
 export async function policyAnswer(options: PolicyOptions): Promise<number> {
-  const proxy = await proxyOf(options);
+  const proxy = withTls(await proxyOf(options));
   if (typeof proxy === 'string') return refuse(proxy);
   let clients: readonly ExplainedClient[] = everyPreset();
   if (options.client !== undefined) {
@@ -117,7 +117,7 @@ export interface ImpactOptions extends CommonOptions {
 export async function impactAnswer(options: ImpactOptions): Promise<number> {
   const configuration = await loaded(options);
   if (configuration === null) return 1;
-  const proxy = findProxy(configuration, options.proxy);
+  const proxy = withTls(findProxy(configuration, options.proxy));
   if (typeof proxy === 'string') return refuse(proxy);
   const to = configuration.sslPolicies.find(({ name }) => name === options.to);
   if (to === undefined) {
@@ -172,18 +172,24 @@ async function dial(
   return explanations;
 }
 
-async function proxyOf(options: CommonOptions & { readonly proxy: string }): Promise<LinkedHttpsProxy | string> {
+async function proxyOf(options: CommonOptions & { readonly proxy: string }): Promise<LinkedProxy | string> {
   const configuration = await loaded(options);
   if (configuration === null) return '';
   return findProxy(configuration, options.proxy);
 }
 
-function findProxy({ listeners }: LinkedConfiguration, wanted: string): LinkedHttpsProxy | string {
+function findProxy({ listeners }: LinkedConfiguration, wanted: string): LinkedProxy | string {
   const proxies = listeners.map(({ proxy }) => proxy);
   const proxy = proxies.find(({ name }) => name === wanted);
   if (proxy !== undefined) return proxy;
   const names = [...new Set(proxies.map(({ name }) => name))].join(', ');
-  return `Cannot find targetHttpsProxies/${wanted} behind a forwarding rule, expected one of ${names}`;
+  return `Cannot find a target proxy ${wanted} behind a forwarding rule, expected one of ${names}`;
+}
+
+/** Only TLS has what the question is about. */
+function withTls(proxy: LinkedProxy | string): LinkedHttpsProxy | string {
+  if (typeof proxy === 'string' || proxy.kind === 'targetHttpsProxies') return proxy;
+  return `Cannot explain ${proxy.kind}/${proxy.name}: it is plaintext, without certificate and policy; name a proxy with TLS`;
 }
 
 /** Loads as `run` does; what is wrong goes to standard error. */

@@ -10,8 +10,10 @@ import type {
   LinkedBackendService,
   LinkedBackendTls,
   LinkedConfiguration,
+  LinkedHttpProxy,
   LinkedHttpsProxy,
   LinkedListener,
+  LinkedProxy,
   LinkedServerTlsPolicy,
   LinkedSslPolicy,
   LinkedUrlMap,
@@ -21,7 +23,7 @@ import { lastSegment, type Resource, type ResourceGraph, type Section } from './
 import { crlFacts } from './revocation-material.ts';
 import type { RuleContext } from './rules/context.ts';
 import { customHeadersOf } from './rules/custom-headers.ts';
-import { KINDS, type Kind, type SallyportSpec, type Spec } from './schema/kinds.ts';
+import { KINDS, type Kind, type SallyportSpec, type Spec, TARGET_KINDS } from './schema/kinds.ts';
 import { redact } from './shown.ts';
 import type { TicketSecrets } from './ticket-secrets.ts';
 
@@ -42,15 +44,16 @@ export function linkConfiguration(
 ): LinkedConfiguration {
   const { graph, ticketSecrets } = material;
   const settings = linkSettings(material.settings, settingsSection);
-  const proxies = new Map(
-    specs(graph, 'targetHttpsProxies').map(([proxy, spec]) => [proxy.name, linkProxy(proxy, spec, material)]),
-  );
+  const proxies = new Map<Resource, LinkedProxy>();
+  for (const [proxy, spec] of specs(graph, 'targetHttpsProxies'))
+    proxies.set(proxy, linkHttpsProxy(proxy, spec, material));
+  for (const [proxy, spec] of specs(graph, 'targetHttpProxies')) proxies.set(proxy, linkHttpProxy(proxy, spec, graph));
   const listeners = specs(graph, 'forwardingRules').map(([rule, spec]): LinkedListener => {
     return {
       forwardingRule: rule.name ?? '',
       address: must(normalAddress(spec.IPAddress)),
       port: must(singlePort(spec.portRange)),
-      proxy: must(proxies.get(lastSegment(spec.target))),
+      proxy: must(proxies.get(must(graph.resolveAmong(TARGET_KINDS, spec.target)))),
     };
   });
   const backendServices = specs(graph, 'backendServices').map(([service, spec]) =>
@@ -98,7 +101,7 @@ function warningsByCertificate(
   return byLabel;
 }
 
-function linkProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, material: Material): LinkedHttpsProxy {
+function linkHttpsProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, material: Material): LinkedHttpsProxy {
   const { graph, certificates } = material;
   const mapResource = graph.resolve('certificateMaps', spec.certificateMap);
   const certificateMap = mapResource === null ? null : linkCertificateMap(mapResource, graph, certificates);
@@ -133,6 +136,7 @@ function linkProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, material: 
     httpKeepAliveTimeoutSec,
   });
   return {
+    kind: 'targetHttpsProxies',
     name,
     digest,
     certificates: served,
@@ -143,6 +147,14 @@ function linkProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, material: 
     urlMap,
     httpKeepAliveTimeoutSec,
   };
+}
+
+function linkHttpProxy(proxy: Resource, spec: Spec<'targetHttpProxies'>, graph: ResourceGraph): LinkedHttpProxy {
+  const name = proxy.name ?? '';
+  const urlMap = linkUrlMap(must(graph.resolve('urlMaps', spec.urlMap)));
+  const { httpKeepAliveTimeoutSec } = spec;
+  const digest = digestOf({ kind: 'targetHttpProxies', name, urlMap: urlMap.digest, httpKeepAliveTimeoutSec });
+  return { kind: 'targetHttpProxies', name, digest, urlMap, httpKeepAliveTimeoutSec };
 }
 
 function linkServerTlsPolicy(

@@ -32,10 +32,13 @@ export interface LinkedListener {
   readonly forwardingRule: string;
   readonly address: string;
   readonly port: number;
-  readonly proxy: LinkedHttpsProxy;
+  readonly proxy: LinkedProxy;
 }
 
+export type LinkedProxy = LinkedHttpsProxy | LinkedHttpProxy;
+
 export interface LinkedHttpsProxy {
+  readonly kind: 'targetHttpsProxies';
   readonly name: string;
   readonly digest: Digest;
   /** 1..15, the first is the default; with a map, all that are in it. */
@@ -48,6 +51,15 @@ export interface LinkedHttpsProxy {
   readonly shadowSslPolicies: readonly LinkedSslPolicy[];
   /** null: clients are not asked for certificates. */
   readonly serverTlsPolicy: LinkedServerTlsPolicy | null;
+  readonly urlMap: LinkedUrlMap;
+  readonly httpKeepAliveTimeoutSec: number;
+}
+
+/** Plaintext. */
+export interface LinkedHttpProxy {
+  readonly kind: 'targetHttpProxies';
+  readonly name: string;
+  readonly digest: Digest;
   readonly urlMap: LinkedUrlMap;
   readonly httpKeepAliveTimeoutSec: number;
 }

@@ -5,6 +5,7 @@ import type {
   LinkedConfiguration,
   LinkedHealthCheck,
   LinkedHttpsProxy,
+  LinkedProxy,
   LinkedServerTlsPolicy,
   LinkedTrustConfig,
   LinkedUrlMap,
@@ -12,10 +13,10 @@ import type {
 
 /** A linked configuration for people: what listens where, what it shows, where requests go and how backends are verified. No secrets. */
 export function formatPlan(configuration: LinkedConfiguration): string {
-  const proxies = new Map(configuration.listeners.map(({ proxy }) => [proxy.name, proxy]));
+  const proxies = new Map(configuration.listeners.map(({ proxy }) => [`${proxy.kind}/${proxy.name}`, proxy]));
   const lines = [
     ...configuration.listeners.map(({ forwardingRule, address, port, proxy }) => {
-      return `listen ${hostPort(address, port)} (${forwardingRule}) -> targetHttpsProxies/${proxy.name}`;
+      return `listen ${hostPort(address, port)} (${forwardingRule}) -> ${proxy.kind}/${proxy.name}`;
     }),
     ...[...proxies.values()].flatMap(proxyLines),
     ...configuration.backendServices.flatMap(serviceLines),
@@ -24,7 +25,11 @@ export function formatPlan(configuration: LinkedConfiguration): string {
   return `${lines.join('\n')}\n`;
 }
 
-function proxyLines(proxy: LinkedHttpsProxy): readonly string[] {
+function proxyLines(proxy: LinkedProxy): readonly string[] {
+  if (proxy.kind === 'targetHttpProxies') {
+    const { name, httpKeepAliveTimeoutSec, urlMap } = proxy;
+    return [`proxy ${name}: plain HTTP, keep-alive ${httpKeepAliveTimeoutSec} s`, ...urlMapLines(urlMap)];
+  }
   const policy = proxy.sslPolicy;
   const features = policy !== null && policy.customFeatures.length > 0 ? ` [${policy.customFeatures.join(', ')}]` : '';
   const policyText =

@@ -1,7 +1,7 @@
 import type { Findings } from './findings.ts';
-import { lastSegment, type Resource, type ResourceGraph, shownField } from './resource.ts';
+import { collectionOf, lastSegment, type Resource, type ResourceGraph, shownField } from './resource.ts';
 import { LATER_KINDS } from './schema/google-fields.ts';
-import { isKind, KINDS, type Kind } from './schema/kinds.ts';
+import { isKind, KINDS, type Kind, TARGET_KINDS } from './schema/kinds.ts';
 import { isSecretText, shownText } from './shown.ts';
 import { nearestWord } from './suggestion.ts';
 import { nodeAt, type Path } from './written.ts';
@@ -14,13 +14,14 @@ export function checkReferences(graph: ResourceGraph, findings: Findings): void 
   const used = new Set<Resource>();
   for (const kind of KINDS) {
     for (const resource of graph.all(kind)) {
-      for (const { field, to } of REFERENCES[kind]) {
+      for (const { field, to: wanted } of REFERENCES[kind]) {
+        const to: readonly Kind[] = typeof wanted === 'string' ? [wanted] : wanted;
         for (const { path, value } of valuesAt(resource.value, field)) {
           if (typeof value !== 'string' || value === '') continue; // the shape check has reported it
-          const target = resolveReference(graph, to, value);
-          if (target === null) {
-            reportMissing({ graph, findings, resource, path, value, to });
-          } else used.add(target);
+          const target = graph.resolveAmong(to, value);
+          if (target === null) reportMissing({ graph, findings, resource, path, value, to });
+          else used.add(target);
+          if (target !== null) reportAmbiguous({ graph, findings, resource, path, value, to });
         }
       }
     }
@@ -35,59 +36,64 @@ export function checkReferences(graph: ResourceGraph, findings: Findings): void 
   }
 }
 
-function resolveReference(graph: ResourceGraph, to: Kind, reference: string): Resource | null {
-  const collection = collectionOf(reference);
-  if (collection !== null && collection !== to) return null;
-  return graph.find(to, lastSegment(reference));
-}
-
-interface MissingReference {
+interface ReportedReference {
   readonly graph: ResourceGraph;
   readonly findings: Findings;
   readonly resource: Resource;
   readonly path: Path;
   readonly value: string;
-  readonly to: Kind;
+  /** The kinds that it may be of. */
+  readonly to: readonly Kind[];
 }
 
-function reportMissing({ graph, findings, resource, path, value, to }: MissingReference): void {
+function reportMissing({ graph, findings, resource, path, value, to }: ReportedReference): void {
   const shown = shownField(resource, path);
   // Neither its parts nor what is near them may be told either.
   const isPrivate = nodeAt(resource.node, path).node?.unexpanded != null || isSecretText(value);
+  const listed = to.join(' or ');
   const collection = isPrivate ? null : collectionOf(value);
-  if (collection !== null && collection !== to) {
+  if (collection !== null && !to.some((kind) => kind === collection)) {
     if (LATER_KINDS.includes(collection)) {
       findings.error(
         resource,
         path,
-        `Cannot resolve ${shown}: ${collection} are not supported yet; refer to one of ${to}`,
+        `Cannot resolve ${shown}: ${collection} are not supported yet; refer to one of ${listed}`,
       );
       return;
     }
     const near = isKind(collection) ? null : nearestWord(collection, KINDS);
-    const hint = near === to ? `; did you mean '${to}/${shownText(lastSegment(value))}'?` : `; refer to one of ${to}`;
+    const isNear = to.some((kind) => kind === near);
+    const hint = isNear ? `; did you mean '${near}/${shownText(lastSegment(value))}'?` : `; refer to one of ${listed}`;
     findings.error(
       resource,
       path,
-      `Cannot resolve ${shown}: found collection '${shownText(collection)}', expected ${to}${hint}`,
+      `Cannot resolve ${shown}: found collection '${shownText(collection)}', expected ${listed}${hint}`,
     );
     return;
   }
-  const names = graph.names(to);
+  const kinds = to.filter((kind) => collection === null || kind === collection);
+  const names = kinds.flatMap((kind) => graph.names(kind));
   const near = isPrivate ? null : nearestWord(lastSegment(value), names);
   const hint =
     near !== null
       ? `did you mean '${near}'?`
       : names.length === 0
-        ? `there are none; define it under ${to}`
-        : `define it under ${to}`;
-  findings.error(resource, path, `Cannot resolve ${shown}: found no such resource in ${to}; ${hint}`);
+        ? `there are none; define it under ${kinds.join(' or ')}`
+        : `define it under ${kinds.join(' or ')}`;
+  findings.error(resource, path, `Cannot resolve ${shown}: found no such resource in ${kinds.join(' or ')}; ${hint}`);
 }
 
-/** The segment before the name: `sslPolicies` of 'sslPolicies/modern' and of '…/global/sslPolicies/modern'. */
-function collectionOf(reference: string): string | null {
-  const segments = reference.split('/');
-  return segments.length < 2 ? null : (segments.at(-2) ?? null);
+/** A bare name that resources of several kinds have: what is meant must not depend on the order of the kinds. */
+function reportAmbiguous({ graph, findings, resource, path, value, to }: ReportedReference): void {
+  if (collectionOf(value) !== null) return;
+  const having = to.filter((kind) => graph.find(kind, value) !== null);
+  if (having.length < 2) return;
+  const shown = shownField(resource, path);
+  findings.error(
+    resource,
+    path,
+    `Cannot resolve ${shown}: ${having.join(' and ')} each have one of that name; write collection/name`,
+  );
 }
 
 interface FieldValue {
@@ -107,8 +113,10 @@ function valuesAt(value: unknown, field: readonly string[], path: Path = []): re
 }
 
 /** Which fields refer to which kind. Those that a value of another field forbids are refused in rules/. */
-const REFERENCES: { readonly [K in Kind]: readonly { readonly field: readonly string[]; readonly to: Kind }[] } = {
-  forwardingRules: [{ field: ['target'], to: 'targetHttpsProxies' }],
+const REFERENCES: {
+  readonly [K in Kind]: readonly { readonly field: readonly string[]; readonly to: Kind | readonly Kind[] }[];
+} = {
+  forwardingRules: [{ field: ['target'], to: TARGET_KINDS }],
   targetHttpsProxies: [
     { field: ['urlMap'], to: 'urlMaps' },
     { field: ['sslCertificates', '*'], to: 'sslCertificates' },
@@ -117,6 +125,7 @@ const REFERENCES: { readonly [K in Kind]: readonly { readonly field: readonly st
     { field: ['shadowSslPolicies', '*'], to: 'sslPolicies' },
     { field: ['serverTlsPolicy'], to: 'serverTlsPolicies' },
   ],
+  targetHttpProxies: [{ field: ['urlMap'], to: 'urlMaps' }],
   sslPolicies: [],
   sslCertificates: [],
   serverTlsPolicies: [{ field: ['mtlsPolicy', 'clientValidationTrustConfig'], to: 'trustConfigs' }],

@@ -52,6 +52,16 @@ export class ResourceGraph {
     return reference === undefined ? null : this.find(kind, lastSegment(reference));
   }
 
+  /** The same where several kinds may be meant: the collection of the reference says which, else the first kind that has the name. */
+  resolveAmong<K extends Kind>(kinds: readonly K[], reference: string): Resource<K> | null {
+    const collection = collectionOf(reference);
+    for (const kind of kinds) {
+      const found = collection === null || collection === kind ? this.find(kind, lastSegment(reference)) : null;
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
   /** Names that may be suggested: those that hold no variable. */
   names(kind: Kind): readonly string[] {
     return this.all(kind).flatMap(({ name, label }) => (name !== null && label === `${kind}/${name}` ? [name] : []));
@@ -86,4 +96,10 @@ export function shownField(section: Section, path: Path): string {
 /** Of `name`, `collection/name`, a URL or a `//service/…` path. */
 export function lastSegment(reference: string): string {
   return reference.slice(reference.lastIndexOf('/') + 1);
+}
+
+/** The segment before the name: `sslPolicies` of 'sslPolicies/modern' and of '…/global/sslPolicies/modern'. */
+export function collectionOf(reference: string): string | null {
+  const segments = reference.split('/');
+  return segments.length < 2 ? null : (segments.at(-2) ?? null);
 }

@@ -4,6 +4,7 @@ import { helloOffer } from '../tls/hello-offer.ts';
 import { summarizeHello } from '../tls/hello-summary.ts';
 import { ja3 } from '../tls/ja3.ts';
 import { ja4 } from '../tls/ja4.ts';
+import type { Refusal } from './admission.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { HandshakeFailure } from './contract.ts';
 
@@ -37,10 +38,40 @@ export function reportHandshakeFailure(
   });
 }
 
+/** A connection that is closed before TLS, or where there is none: what was found, and nothing is said to it. */
+export function refuseConnection(
+  connection: ClientConnection,
+  reason: RefusalReason,
+  detail: string,
+  durationMs: number,
+): void {
+  connection.rawSocket.on('error', ignore);
+  connection.rawSocket.destroy();
+  reportHandshakeFailure(connection, null, { reason, side: REFUSAL_SIDES[reason], detail }, durationMs);
+}
+
+function ignore(): void {}
+
 /** The words of the closed list for client certificates are the log words of base/error-codes.ts. */
 function isClientCertificateWord(reason: string): reason is ErrorCode {
   return reason.startsWith('client_cert_');
 }
+
+export type RefusalReason =
+  | Refusal
+  | 'peer_closed'
+  /** Plaintext HTTP: no request began in time; a ClientHello came instead. */
+  | 'first_bytes_timeout'
+  | 'tls_on_plain_port';
+
+const REFUSAL_SIDES: Readonly<Record<RefusalReason, HandshakeFailure['side']>> = {
+  connection_limit: 'proxy',
+  address_limit: 'proxy',
+  handshake_limit: 'proxy',
+  peer_closed: 'network',
+  first_bytes_timeout: 'network',
+  tls_on_plain_port: 'client',
+};
 
 const NOTHING_OFFERED = {
   sni: null,

@@ -51,7 +51,7 @@ export class Http1Connection implements Http1Owner {
     this.#isTunnel = false;
     this.#failure = null;
     this.#hasFailed = false;
-    this.#bytesRead = 0;
+    this.#bytesRead = socket.bytesRead - socket.readableLength; // what came before HTTP is no head half read
     this.#idleSinceMs = door.clock.monotonicMs();
     this.#bytesMoved = 0;
     this.#movedAtMs = 0;

@@ -6,9 +6,10 @@ import { ClientReview } from './client-review.ts';
 import { CostlyClients } from './costly-clients.ts';
 import { EngineSet } from './engine.ts';
 import { Handshake, type HandshakeOwner } from './handshake.ts';
-import { reportHandshakeFailure } from './handshake-failure.ts';
+import { refuseConnection } from './handshake-failure.ts';
 import { Http1Door } from './http1.ts';
 import { Http2Door } from './http2.ts';
+import { PlainStart, type PlainStartOwner } from './plain-start.ts';
 import { StreamDoor } from './stream.ts';
 import { DEFAULT_TIMEOUTS, type FrontendTimeouts } from './timeouts.ts';
 
@@ -35,6 +36,7 @@ export class Listener {
   readonly #http2: Http2Door;
   readonly #streams: StreamDoor;
   readonly #handshakes: HandshakeOwner;
+  readonly #plainStarts: PlainStartOwner;
   readonly #review = new ClientReview();
   readonly #reviewTimer: NodeJS.Timeout;
   readonly #clock: Clock;
@@ -65,6 +67,12 @@ export class Listener {
       onHandshakeOver: () => this.#admission.handshakeOver(),
       onSecured: (socket, connection) =>
         this.#onOpen(socket, connection, connection.tls?.alpn === 'h2' ? 'http2' : 'http1'),
+    };
+    this.#plainStarts = {
+      timeouts,
+      clock,
+      onHandshakeOver: () => this.#admission.handshakeOver(),
+      onOpen: (socket, connection, protocol) => this.#onOpen(socket, connection, protocol),
     };
     // A client that ends its side during the handshake, or in HTTP/2, is gone; #onOpen allows it to HTTP/1.
     this.#server = createServer({ allowHalfOpen: false, noDelay: true }, (socket) => this.#onConnection(socket));
@@ -135,7 +143,7 @@ export class Listener {
     const { remoteAddress } = connection;
     const refusal = this.#admission.enter(remoteAddress, connection.proxy.limits);
     if (refusal !== null) {
-      this.#refuse(socket, connection, refusal);
+      this.#refuse(connection, refusal);
       return;
     }
     this.#sockets.add(socket);
@@ -151,7 +159,7 @@ export class Listener {
       this.#admission.handshakeOver();
       this.#onOpen(connection.rawSocket, connection, 'http1');
     } else {
-      connection.rawSocket.destroy();
+      new PlainStart(this.#plainStarts, connection, this.#clock.monotonicMs());
     }
   }
 
@@ -177,10 +185,8 @@ export class Listener {
     if (this.#sockets.size === 0) this.#settle();
   }
 
-  #refuse(socket: Socket, connection: ClientConnection, refusal: Refusal): void {
-    socket.on('error', ignore);
-    socket.destroy();
-    reportHandshakeFailure(connection, null, { reason: refusal, side: 'proxy', detail: REFUSALS[refusal] }, 0);
+  #refuse(connection: ClientConnection, refusal: Refusal): void {
+    refuseConnection(connection, refusal, REFUSALS[refusal], 0);
     if (refusal === 'connection_limit') this.#paused(refusal);
   }
 
@@ -216,8 +222,6 @@ export class Listener {
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 }
-
-function ignore(): void {}
 
 const REFUSALS: Readonly<Record<Refusal, string>> = {
   connection_limit: 'limits.connections, or what RLIMIT_NOFILE allows, is reached',

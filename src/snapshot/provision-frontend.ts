@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { LinkedHttpsProxy, SallyportSettings } from '../config/linked.ts';
+import type { LinkedHttpsProxy, LinkedProxy, SallyportSettings } from '../config/linked.ts';
 import { clientAuthentication } from '../frontend/client-auth.ts';
 import type { FrontendProxy, TlsTermination } from '../frontend/contract.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
@@ -13,14 +13,14 @@ import type { SnapshotParts } from './snapshot-parts.ts';
 
 /** A target proxy as the frontend wants it: policy, certificates, limits, and where exchanges go. */
 export function provisionFrontend(
-  linked: LinkedHttpsProxy,
+  linked: LinkedProxy,
   settings: SallyportSettings,
   routes: RouteSlot,
   parts: SnapshotParts,
 ): FrontendProxy {
   return {
     name: linked.name,
-    tls: terminationOf(linked, parts),
+    tls: linked.kind === 'targetHttpProxies' ? null : terminationOf(linked, parts),
     limits: settings.limits,
     traffic: {
       kind: 'http',

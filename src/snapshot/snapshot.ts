@@ -1,6 +1,6 @@
 import type { BackendService } from '../backend/contract.ts';
 import { digestOf } from '../base/digest.ts';
-import type { LinkedConfiguration } from '../config/linked.ts';
+import type { LinkedConfiguration, LinkedProxy, LinkedTrustConfig } from '../config/linked.ts';
 import { ServiceFieldRules } from '../forward/field-rules.ts';
 import type { FrontendProxy } from '../frontend/contract.ts';
 import { provisionFrontend } from './provision-frontend.ts';
@@ -49,7 +49,7 @@ export function provision(
     const key = listenerKey(linked.address, linked.port);
     const before = previous?.listeners.get(key);
     // a CRL is nobody's identity, but its clients are judged again (security rule 22)
-    const crls = linked.proxy.serverTlsPolicy?.trustConfig?.revocation?.digest;
+    const crls = trustOfClients(linked.proxy)?.revocation?.digest;
     const digest = digestOf([linked.forwardingRule, linked.proxy.digest, configuration.settings.limits, crls]);
     const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields }, parts);
     const proxy =
@@ -58,6 +58,10 @@ export function provision(
     listeners.set(key, { address, port, forwardingRule, digest, proxy, routes });
   }
   return { configuration, services, fields, listeners };
+}
+
+function trustOfClients(proxy: LinkedProxy): LinkedTrustConfig | null {
+  return proxy.kind === 'targetHttpProxies' ? null : (proxy.serverTlsPolicy?.trustConfig ?? null);
 }
 
 /** Makes `next` current: from now on every request, on old connections too, uses its routes and backends. */

@@ -31,7 +31,7 @@ describe('the files of sallyport demo', () => {
       ['::1', 8443],
     ]);
     expect(settings.admin).toMatchObject({ address: '127.0.0.1', port: 9901 });
-    expect(listeners[0]?.proxy.sslPolicy).toMatchObject({ profile: 'MODERN', minTlsVersion: 'TLS_1_2' });
+    expect(listeners[0]?.proxy).toMatchObject({ sslPolicy: { profile: 'MODERN', minTlsVersion: 'TLS_1_2' } });
     for (const { tls } of backendServices) {
       expect(tls?.authentication?.clientCertificate?.subject).toContain('Sallyport demo proxy');
     }

@@ -107,7 +107,7 @@ describe('`sallyport explain certificate`', () => {
   test.each([
     [
       ['--proxy', 'nobody'],
-      'Cannot find targetHttpsProxies/nobody behind a forwarding rule, expected one of pair, one, open',
+      'Cannot find a target proxy nobody behind a forwarding rule, expected one of pair, one, open',
     ],
     [
       ['--proxy', 'pair', '--client', 'java'],

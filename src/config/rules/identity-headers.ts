@@ -1,7 +1,6 @@
 import type { CustomHeader } from '../../http/header-template.ts';
 import type { Resource } from '../resource.ts';
-import { lastSegment } from '../resource.ts';
-import type { Spec } from '../schema/kinds.ts';
+import { type Spec, TARGET_KINDS, type TargetKind } from '../schema/kinds.ts';
 import { forEachSpec, type RuleContext } from './context.ts';
 import { customHeadersOf } from './custom-headers.ts';
 
@@ -9,7 +8,7 @@ type Mode = Spec<'serverTlsPolicies'>['mtlsPolicy']['clientValidationMode'];
 
 /** A target proxy through which a service is reached; mode null: it does not ask for certificates. */
 interface Access {
-  readonly proxy: Resource<'targetHttpsProxies'>;
+  readonly proxy: Resource<TargetKind>;
   readonly mode: Mode | null;
 }
 
@@ -54,12 +53,15 @@ export function checkIdentityHeaders({ graph, findings }: RuleContext): void {
 
 function accessesByService(graph: RuleContext['graph']): ReadonlyMap<Resource, readonly Access[]> {
   const accesses = new Map<Resource, Access[]>();
-  const served = new Set(graph.all('forwardingRules').map(({ spec }) => lastSegment(spec?.target ?? '')));
-  forEachSpec(graph, 'targetHttpsProxies', (proxy, spec) => {
-    if (proxy.name === null || !served.has(proxy.name)) return;
-    const policy = graph.resolve('serverTlsPolicies', spec.serverTlsPolicy)?.spec ?? null;
+  const served = new Set(
+    graph.all('forwardingRules').map(({ spec }) => graph.resolveAmong(TARGET_KINDS, spec?.target ?? '')),
+  );
+  for (const proxy of served) {
+    const spec = proxy?.spec ?? null;
+    if (proxy === null || spec === null) continue;
+    const policy = graph.resolve('serverTlsPolicies', serverTlsPolicyOf(proxy))?.spec ?? null;
     const map = graph.resolve('urlMaps', spec.urlMap)?.spec;
-    if (!map) return;
+    if (!map) continue;
     const references = [map.defaultService];
     for (const matcher of map.pathMatchers) {
       references.push(matcher.defaultService, ...matcher.pathRules.map(({ service }) => service));
@@ -71,8 +73,15 @@ function accessesByService(graph: RuleContext['graph']): ReadonlyMap<Resource, r
       list.push({ proxy, mode: policy?.mtlsPolicy.clientValidationMode ?? null });
       accesses.set(service, list);
     }
-  });
+  }
   return accesses;
+}
+
+/** Plaintext asks nobody. */
+function serverTlsPolicyOf(proxy: Resource<TargetKind>): string | undefined {
+  return proxy.kind === 'targetHttpsProxies'
+    ? (proxy as Resource<'targetHttpsProxies'>).spec?.serverTlsPolicy
+    : undefined;
 }
 
 /** Says something about who the client is; client_cert_leaf and client_cert_chain are empty unless verified. */

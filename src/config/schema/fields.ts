@@ -40,12 +40,13 @@ export function resourceName(pattern: RegExp, expected: string) {
 }
 
 /** A reference to a resource of one of `collections`: a bare name, `collection/name` or a full path. */
-export function reference(collection: string) {
-  const expected = `expected the name of one of ${collection}`;
+export function reference(...collections: readonly [string, ...string[]]) {
+  const [collection] = collections;
+  const expected = `expected the name of one of ${collections.join(' or ')}`;
   return z
     .string(expected)
     .min(1, expected)
-    .meta({ description: `Name, ${collection}/name or full path of one of ${collection}.` });
+    .meta({ description: `Name, ${collection}/name or full path of one of ${collections.join(' or ')}.` });
 }
 
 /** PEM in the YAML, or beside it in a file: `X` and `XFile` (path relative to the YAML file). */

@@ -22,6 +22,7 @@ export const PLACEMENT_FIELDS = {
     'serviceDirectoryRegistrations',
   ],
   targetHttpsProxies: ['region'],
+  targetHttpProxies: ['region'],
   sslPolicies: ['region'],
   sslCertificates: ['region'],
   urlMaps: ['region'],
@@ -58,6 +59,7 @@ export const OUTPUT_ONLY_FIELDS = [
 export const OUTPUT_ONLY_FIELDS_OF_KIND = {
   forwardingRules: ['pscConnectionId', 'pscConnectionStatus', 'serviceName', 'baseForwardingRule', 'selfLinkWithId'],
   targetHttpsProxies: [],
+  targetHttpProxies: [],
   sslPolicies: ['enabledFeatures'],
   sslCertificates: ['subjectAlternativeNames', 'expireTime'],
   urlMaps: [],
@@ -75,7 +77,6 @@ export const OUTPUT_ONLY_FIELDS_OF_KIND = {
 /** Kinds that later work adds. An empty list of one is fine. */
 export const LATER_KINDS: readonly string[] = [
   'targetSslProxies',
-  'targetHttpProxies',
   'targetTcpProxies',
   'targetGrpcProxies',
   'clientTlsPolicies',
@@ -109,6 +110,7 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     httpFilters: '',
     certificateManagerCertificates: 'write a certificateMap',
   },
+  targetHttpProxies: { httpFilters: '' },
   sslPolicies: {},
   sslCertificates: { managed: 'write selfManaged', pkcs12File: 'write it under selfManaged' },
   'sslCertificates.selfManaged': { pkcs12: 'write pkcs12File', passphraseFile: 'write pkcs12PassphraseFile' },

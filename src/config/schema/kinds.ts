@@ -10,6 +10,7 @@ import { sallyportSchema } from './sallyport.ts';
 import { serverTlsPolicySchema } from './server-tls-policy.ts';
 import { sslCertificateSchema } from './ssl-certificate.ts';
 import { sslPolicySchema } from './ssl-policy.ts';
+import { targetHttpProxySchema } from './target-http-proxy.ts';
 import { targetHttpsProxySchema } from './target-https-proxy.ts';
 import { trustConfigSchema } from './trust-config.ts';
 import { urlMapSchema } from './url-map.ts';
@@ -18,6 +19,7 @@ import { urlMapSchema } from './url-map.ts';
 export const SCHEMAS = {
   forwardingRules: forwardingRuleSchema,
   targetHttpsProxies: targetHttpsProxySchema,
+  targetHttpProxies: targetHttpProxySchema,
   sslPolicies: sslPolicySchema,
   sslCertificates: sslCertificateSchema,
   serverTlsPolicies: serverTlsPolicySchema,
@@ -33,6 +35,10 @@ export const SCHEMAS = {
 } as const;
 
 export type Kind = keyof typeof SCHEMAS;
+
+/** What a forwarding rule may lead to. */
+export const TARGET_KINDS = ['targetHttpsProxies', 'targetHttpProxies'] as const satisfies readonly Kind[];
+export type TargetKind = (typeof TARGET_KINDS)[number];
 
 /** A resource of one kind after its shape was checked: defaults filled in, nothing resolved. */
 export type Spec<K extends Kind> = z.output<(typeof SCHEMAS)[K]>;

@@ -291,6 +291,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
 const SINGULARS: Readonly<Record<string, string>> = {
   forwardingRules: 'the forwarding rule',
   targetHttpsProxies: 'the target HTTPS proxy',
+  targetHttpProxies: 'the target HTTP proxy',
   sslPolicies: 'the SSL policy',
   sslCertificates: 'the SSL certificate',
   urlMaps: 'the URL map',
