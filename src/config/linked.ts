@@ -256,6 +256,9 @@ export interface SallyportSettings {
     readonly unfinishedHandshakes: number;
     readonly requestsPerConnection: number;
     readonly concurrentStreams: number;
+    /** Slower bodies are cut (security rule 32). */
+    readonly minBodyBytesPerSec: number;
+    readonly minBodyRateWindowSec: number;
   };
   readonly dangerBackendMinTlsVersion: 'TLS_1_0' | 'TLS_1_1' | 'TLS_1_2' | 'TLS_1_3' | null;
 }

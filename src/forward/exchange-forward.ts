@@ -18,6 +18,8 @@
  *   backend fails       —        next try or 502     next try or 502        abort                      —                close both
  *   backend upgrades    —        —                   → TUNNEL               —                          —                —
  *   deadline            —        504                 504                    abort both                 abort client     idle: close both
+ *   body under the      —        —                   408 or 504, by who     abort both                 abort client     —
+ *   rate floor                                       holds it up
  *   drain, retirement   none of them ends an exchange: the frontend closes the connection after it, the service after its call
  *   response sent       —        —                   —                      —                          record           —
  *
@@ -42,10 +44,12 @@ import { cloudTraceContext, traceIdOf } from '../http/trace-context.ts';
 import type { Route } from '../routing/match.ts';
 import { backendRequest } from './backend-request.ts';
 import { Expiring } from './deadline-queue.ts';
+import { Download } from './download.ts';
 import { type FieldRules, NO_FIELD_RULES } from './field-rules.ts';
 import type { ForwarderContext } from './forwarder.ts';
 import { judgeHead } from './judge-head.ts';
 import { afterResponseBytes, backendTlsRecord, clientError, proxyStatusOf, tunnelError } from './outcome.ts';
+import type { Debtor } from './rate-floor.ts';
 import { REDIRECT_STATUS, respondError, respondRedirect } from './respond-error.ts';
 import { CONNECT_RETRY_WINDOW_MS, decideRetry } from './retry.ts';
 import { Tunnel, type TunnelEnd } from './tunnel.ts';
@@ -75,6 +79,8 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   /** Null when the request has no body, or is not routed yet. */
   private upload: Upload | null = null;
+  /** Null until the client does not keep up. */
+  private download: Download | null = null;
 
   private interims = 0;
   private status = 0;
@@ -135,7 +141,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.trace = traceIdOf(traceContext);
     this.fields = this.context.fields.of(service.name);
     this.request = backendRequest(exchange, service, traceContext, this.fields);
-    if (exchange.contentLength !== 0) this.upload = new Upload(exchange, service.httpVersion, this.fields.removed);
+    if (exchange.contentLength === 0) return;
+    this.upload = new Upload(this, exchange, service.httpVersion, this.fields.removed);
+    this.context.rateFloor?.watch(this.upload);
   }
 
   private attempt(lastFailure: ProxyError | null): void {
@@ -278,7 +286,13 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       this.breakOff('backend_response_corrupted', 'more body bytes than the response head allows');
     } else if (!this.exchange.write(chunk)) {
       this.call?.pause();
+      if (this.download === null) this.meterDownload();
     }
+  }
+
+  private meterDownload(): void {
+    this.download = new Download(this, this.exchange);
+    this.context.rateFloor?.watch(this.download);
   }
 
   onEnd(trailers: HeaderList): void {
@@ -369,6 +383,11 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     }
   }
 
+  /** A body is held up longer than the rate floor allows (security rule 32). */
+  onTooSlow(debtor: Debtor, detail: string): void {
+    if (this.state < DONE) this.breakOff(debtor === 'client' ? 'client_timed_out' : 'backend_timeout', detail);
+  }
+
   private onTunnelClosed(end: TunnelEnd): void {
     this.error ??= tunnelError(end);
     this.finish();
@@ -428,6 +447,8 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.state = DONE;
     this.cancelDeadline();
     this.upload?.stop();
+    this.upload?.unmeter();
+    this.download?.unmeter();
     const { context, exchange, error, route, connection, tunnel } = this;
     const nowMs = context.clock.monotonicMs();
     context.recorder.finished({

@@ -8,6 +8,7 @@ import type { UrlMatcher } from '../routing/match.ts';
 import { DeadlineQueues } from './deadline-queue.ts';
 import { ExchangeForward } from './exchange-forward.ts';
 import { ServiceFieldRules } from './field-rules.ts';
+import { type BodyRateLimits, RateFloor } from './rate-floor.ts';
 
 export interface ForwarderOptions {
   readonly urlMap: UrlMatcher<BackendService>;
@@ -15,6 +16,8 @@ export interface ForwarderOptions {
   readonly clock?: Clock;
   /** Which request fields are removed, and the custom headers; absent: no service has any. */
   readonly fields?: ServiceFieldRules;
+  /** Absent: bodies may take as long as the deadline allows. */
+  readonly bodyRate?: BodyRateLimits;
 }
 
 /** What every exchange of one forwarder shares. */
@@ -24,6 +27,7 @@ export interface ForwarderContext {
   readonly clock: Clock;
   readonly deadlines: DeadlineQueues;
   readonly fields: ServiceFieldRules;
+  readonly rateFloor: RateFloor | null;
 }
 
 /**
@@ -38,6 +42,7 @@ export function createForwarder(options: ForwarderOptions): (exchange: Exchange)
     clock,
     deadlines: new DeadlineQueues(clock),
     fields: options.fields ?? new ServiceFieldRules([]),
+    rateFloor: options.bodyRate === undefined ? null : new RateFloor(options.bodyRate, clock),
   };
   return (exchange) => new ExchangeForward(context, exchange).begin();
 }

@@ -119,8 +119,13 @@ export class Http1Exchange implements Exchange {
 
   /** True while only the client can move things on: it owes us body bytes, or has not taken what was written. */
   get waitsForClient(): boolean {
-    if (this.#reading && !this.#paused && !this.#requestEnded) return true;
-    return this.responded && this.#owner.socket.writableLength > 0;
+    const isOwed = this.#reading && (this.contentLength !== -1 || !this.responded);
+    if (isOwed && !this.#paused && !this.#requestEnded) return true;
+    return this.unsentBytes > 0;
+  }
+
+  get unsentBytes(): number {
+    return this.responded ? this.#owner.socket.writableLength : 0;
   }
 
   get bodyIsComplete(): boolean {

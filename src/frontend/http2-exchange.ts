@@ -54,6 +54,7 @@ export class Http2Exchange implements Exchange {
   #trailers: HeaderList;
   #continueSent: boolean;
   #reading: boolean;
+  #bodyIsOwed: boolean;
   #paused: boolean;
   #requestEnded: boolean;
   #listensForDrain: boolean;
@@ -92,6 +93,7 @@ export class Http2Exchange implements Exchange {
     this.#trailers = NO_FIELDS;
     this.#continueSent = false;
     this.#reading = false;
+    this.#bodyIsOwed = false;
     this.#paused = false;
     this.#requestEnded = endStream;
     this.#listensForDrain = false;
@@ -110,8 +112,13 @@ export class Http2Exchange implements Exchange {
 
   /** True while only the client can move things on: it owes us body bytes, or a window to send into. */
   get waitsForClient(): boolean {
-    if (this.#reading && !this.#paused && !this.#requestEnded) return true;
-    return this.responded && this.#stream.bufferSize > 0;
+    const isOwed = this.#bodyIsOwed && (this.contentLength !== -1 || !this.responded);
+    if (isOwed && !this.#paused && !this.#requestEnded) return true;
+    return this.unsentBytes > 0;
+  }
+
+  get unsentBytes(): number {
+    return this.responded && !this.#stream.destroyed ? this.#stream.bufferSize : 0;
   }
 
   /** Bytes that went either way so far; what waits for the client's window does not count. */
@@ -123,9 +130,10 @@ export class Http2Exchange implements Exchange {
     this.#handler = handler;
   }
 
-  readBody(): void {
+  readBody(isOwed = true): void {
     if (this.#reading || this.#over) return;
     this.#reading = true;
+    this.#bodyIsOwed = isOwed;
     if (this.#requestEnded) {
       process.nextTick(endBodySoon, this);
       return;

@@ -78,12 +78,17 @@ export interface Exchange {
   /** Body bytes so far, as counted by the frontend. */
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** Of them, those that still wait in this process for the client's window or socket. */
+  readonly unsentBytes: number;
   /** True once respond() or switchProtocols() was called. */
   readonly responded: boolean;
 
   attach(handler: ExchangeHandler): void;
-  /** Starts delivering the request body (nothing flows before). */
-  readBody(): void;
+  /**
+   * Starts delivering the request body (nothing flows before). `isOwed` false: a stream of messages, on which the client may be
+   * silent; true by default, but no longer than until the response begins where the length is unknown.
+   */
+  readBody(isOwed?: boolean): void;
   pauseBody(): void;
   resumeBody(): void;
   /** 100 Continue, at most once and only if `expectsContinue`; otherwise nothing. */

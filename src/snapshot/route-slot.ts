@@ -3,6 +3,7 @@ import type { BackendService } from '../backend/contract.ts';
 import type { LinkedUrlMap } from '../config/linked.ts';
 import type { ServiceFieldRules } from '../forward/field-rules.ts';
 import { createForwarder } from '../forward/forwarder.ts';
+import type { BodyRateLimits } from '../forward/rate-floor.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { compileUrlMap } from '../routing/compile-url-map.ts';
 import type { RunningService } from './snapshot.ts';
@@ -14,6 +15,7 @@ export interface Routes {
   /** All of the configuration, by name. */
   readonly services: ReadonlyMap<string, RunningService>;
   readonly fields: ServiceFieldRules;
+  readonly bodyRate: BodyRateLimits;
 }
 
 /**
@@ -37,11 +39,11 @@ export class RouteSlot {
 }
 
 function forwarderOf(
-  { urlMap, services: running, fields }: Routes,
+  { urlMap, services: running, fields, bodyRate }: Routes,
   parts: SnapshotParts,
 ): (exchange: Exchange) => void {
   const services = new Map<string, BackendService>();
   for (const [name, { service }] of running) services.set(name, service);
   const { clock, recorder } = parts;
-  return createForwarder({ urlMap: compileUrlMap(urlMap, services), recorder, clock, fields });
+  return createForwarder({ urlMap: compileUrlMap(urlMap, services), recorder, clock, fields, bodyRate });
 }

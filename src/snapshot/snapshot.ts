@@ -44,6 +44,7 @@ export function provision(
 ): Snapshot {
   const services = provisionServices(configuration, previous?.services ?? new Map(), parts);
   const fields = new ServiceFieldRules(configuration.backendServices);
+  const bodyRate = configuration.settings.limits;
   const listeners = new Map<string, RunningListener>();
   for (const linked of configuration.listeners) {
     const key = listenerKey(linked.address, linked.port);
@@ -51,7 +52,7 @@ export function provision(
     // a CRL is nobody's identity, but its clients are judged again (security rule 22)
     const crls = trustOfClients(linked.proxy)?.revocation?.digest;
     const digest = digestOf([linked.forwardingRule, linked.proxy.digest, configuration.settings.limits, crls]);
-    const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields }, parts);
+    const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields, bodyRate }, parts);
     const proxy =
       before?.digest === digest ? before.proxy : provisionFrontend(linked.proxy, configuration.settings, routes, parts);
     const { address, port, forwardingRule } = linked;
@@ -71,7 +72,8 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
   parts.ticketKeys.use({ secrets: ticketSecrets.secrets, rotationSec, dangerTls12 });
   for (const linked of next.configuration.listeners) {
     const listener = next.listeners.get(listenerKey(linked.address, linked.port));
-    listener?.routes.route({ urlMap: linked.proxy.urlMap, services: next.services, fields: next.fields }, parts);
+    const { services, fields } = next;
+    listener?.routes.route({ urlMap: linked.proxy.urlMap, services, fields, bodyRate: settings.limits }, parts);
   }
   for (const { name, tls } of next.configuration.backendServices)
     next.services.get(name)?.service.useRevocation(tls?.authentication?.trustConfig?.revocation ?? null);

@@ -101,6 +101,8 @@ describe('loadConfiguration()', () => {
         unfinishedHandshakes: 2000,
         requestsPerConnection: 10_000,
         concurrentStreams: 128,
+        minBodyBytesPerSec: 240,
+        minBodyRateWindowSec: 30,
       },
       dangerBackendMinTlsVersion: null,
     });

@@ -65,6 +65,7 @@ export class MemoryExchange implements Exchange {
   readonly startedAtMs = performance.now();
   requestBytes = 0;
   responseBytes = 0;
+  unsentBytes = 0;
   responded = false;
 
   handler!: ExchangeHandler;

@@ -8,6 +8,7 @@ import { systemClock } from '#src/base/clock.ts';
 import type { Digest } from '#src/base/digest.ts';
 import type { LinkedBackendService } from '#src/config/linked.ts';
 import { createForwarder } from '#src/forward/forwarder.ts';
+import type { BodyRateLimits } from '#src/forward/rate-floor.ts';
 import { ClientConnection } from '#src/frontend/client-connection.ts';
 import type { FrontendProxy } from '#src/frontend/contract.ts';
 import { Http1Door } from '#src/frontend/http1.ts';
@@ -38,11 +39,13 @@ export interface ProxyOptions {
   readonly service?: Partial<LinkedBackendService>;
   /** What its clients speak; h2 with prior knowledge. */
   readonly clients?: 'http1' | 'http2';
+  /** Absent: bodies may be as slow as they like. */
+  readonly bodyRate?: BodyRateLimits;
 }
 
 export async function startProxy(
   ports: readonly number[],
-  { timeoutSec = 30, service: overrides = {}, clients = 'http1' }: ProxyOptions = {},
+  { timeoutSec = 30, service: overrides = {}, clients = 'http1', bodyRate }: ProxyOptions = {},
 ): Promise<Proxy> {
   const records = new Records();
   const service = createBackendService(
@@ -75,7 +78,7 @@ export async function startProxy(
     traffic: {
       kind: 'http',
       keepAliveTimeoutMs: 610_000,
-      onExchange: createForwarder({ urlMap: mapTo(service), recorder: records }),
+      onExchange: createForwarder({ urlMap: mapTo(service), recorder: records, ...(bodyRate && { bodyRate }) }),
     },
   };
   const events = {

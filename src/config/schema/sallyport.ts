@@ -77,6 +77,12 @@ export const sallyportSchema = z.strictObject({
       unfinishedHandshakes: integerBetween(1, 10_000_000).default(2000),
       requestsPerConnection: integerBetween(1, 2_147_483_647).default(10_000),
       concurrentStreams: integerBetween(1, 2_147_483_647).default(128),
+      minBodyBytesPerSec: integerBetween(1, 1_000_000_000)
+        .default(240)
+        .meta({ description: 'A body that moves more slowly, because a client or a backend holds it up, is cut.' }),
+      minBodyRateWindowSec: integerBetween(1, 86_400)
+        .default(30)
+        .meta({ description: 'For how long it must have been too slow.' }),
     })
     .prefault({}),
   dangerBackendMinTlsVersion: z
