@@ -104,7 +104,9 @@ export class Http1Connection implements Http1Owner {
     this.#bytesRead = this.socket.bytesRead;
     if (exchange.isLast || this.socket.destroyed) return; // node:http ends the socket
     const next = this.#waiting.shift();
-    if (next !== undefined) this.#start(next.request, next.response);
+    // a failure behind requests that wait is inside the last one's body, which then never ends, or after all of them
+    const isBroken = this.#failure !== null && this.#waiting.length === 0 && next?.request.complete === false;
+    if (next !== undefined && !isBroken) this.#start(next.request, next.response);
     else if (this.#failure !== null) this.#refuse(this.#failure);
     else if (this.#isComplete || this.#isDraining || this.socket.readableEnded) this.socket.destroySoon();
   }

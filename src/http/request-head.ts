@@ -70,6 +70,7 @@ export function readHttp1Head(
   let expectation = '';
   let upgrade = '';
   let connectionOptions = 0;
+  let disguised = '';
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase();
     const value = rawHeaders[i + 1]!;
@@ -100,6 +101,10 @@ export function readHttp1Head(
         continue; // added back below for the one upgrade that is carried
       case 'http2-settings':
         continue; // RFC 9113 section 3.1 withdrew the upgrade to h2c
+      case 'content_length':
+      case 'transfer_encoding':
+        disguised = name;
+        break;
     }
     headers.push(name, value);
   }
@@ -111,6 +116,8 @@ export function readHttp1Head(
   if (hosts === 0 && versionMinor === 1) return refuseLast(head, 'invalid_request_headers', 'no Host field');
   if (lengths > 1) return refuseLast(head, 'invalid_request_headers', `${lengths} Content-Length fields`);
   if (length < 0) return refuseLast(head, 'invalid_request_headers', 'Content-Length is not a number');
+  // servers that hand fields to CGI or WSGI read `_` as `-`, some of them before they look for the framing
+  if (disguised !== '') return refuseLast(head, 'invalid_request_headers', `${disguised}, which some servers frame by`);
   if (codings > 0) {
     // RFC 9112 section 6.1: in HTTP/1.0, with Content-Length, or as anything but `chunked` it is how requests are smuggled
     if (versionMinor === 0) return refuseLast(head, 'invalid_request_headers', 'Transfer-Encoding in HTTP/1.0');
@@ -202,6 +209,10 @@ export function readHttp2Head(rawHeaders: readonly string[], endStream: boolean)
       case 'transfer-encoding':
       case 'upgrade':
         malformed = 'a connection-specific field (RFC 9113 section 8.2.2)';
+        continue;
+      case 'content_length':
+      case 'transfer_encoding':
+        malformed = `${name}, which some servers frame by`;
         continue;
       case 'http2-settings':
         continue;
