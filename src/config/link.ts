@@ -5,6 +5,7 @@ import { authenticationOf, endpointsOf, isTls } from './backend-identity.ts';
 import { certificatesOf, linkCertificateMap } from './certificate-maps.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { linkHealthCheck } from './link-health-check.ts';
+import { linkUrlMap } from './link-url-map.ts';
 import type {
   LinkedAuthentication,
   LinkedBackendService,
@@ -16,9 +17,9 @@ import type {
   LinkedProxy,
   LinkedServerTlsPolicy,
   LinkedSslPolicy,
-  LinkedUrlMap,
   SallyportSettings,
 } from './linked.ts';
+import type { LinkedUrlMap } from './linked-url-map.ts';
 import { lastSegment, type Resource, type ResourceGraph, type Section } from './resource.ts';
 import { crlFacts } from './revocation-material.ts';
 import type { RuleContext } from './rules/context.ts';
@@ -116,7 +117,7 @@ function linkHttpsProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, mater
     must(linkPolicy(graph.resolve('sslPolicies', reference))),
   );
   const serverTlsPolicy = linkServerTlsPolicy(graph.resolve('serverTlsPolicies', spec.serverTlsPolicy), material);
-  const urlMap = linkUrlMap(must(graph.resolve('urlMaps', spec.urlMap)));
+  const urlMap = linkMap(must(graph.resolve('urlMaps', spec.urlMap)));
   const name = proxy.name ?? '';
   const { httpKeepAliveTimeoutSec } = spec;
   const digest = digestOf({
@@ -175,23 +176,8 @@ function linkPolicy(policy: Resource<'sslPolicies'> | null): LinkedSslPolicy | n
   return { name: policy.name ?? '', profile, minTlsVersion, customFeatures, postQuantumKeyExchange };
 }
 
-/** Hosts in lower case. The digest is over names of services, not over what they are: a request looks them up. */
-function linkUrlMap(map: Resource<'urlMaps'>): LinkedUrlMap {
-  const spec = must(map.spec);
-  const contents = {
-    name: map.name ?? '',
-    defaultService: lastSegment(spec.defaultService),
-    hostRules: spec.hostRules.map(({ hosts, pathMatcher }) => ({
-      hosts: hosts.map((host) => host.toLowerCase()),
-      pathMatcher,
-    })),
-    pathMatchers: spec.pathMatchers.map((matcher) => ({
-      name: matcher.name,
-      defaultService: lastSegment(matcher.defaultService),
-      pathRules: matcher.pathRules.map(({ paths, service }) => ({ paths, service: lastSegment(service) })),
-    })),
-  };
-  return { ...contents, digest: digestOf(contents) };
+function linkMap(map: Resource<'urlMaps'>): LinkedUrlMap {
+  return linkUrlMap(map.name ?? '', must(map.spec));
 }
 
 function linkService(service: Resource, spec: Spec<'backendServices'>, material: Material): LinkedBackendService {

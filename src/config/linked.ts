@@ -1,6 +1,7 @@
 import type { Digest } from '../base/digest.ts';
 import type { CustomHeader } from '../http/header-template.ts';
 import type { Revocation } from '../pki/revocation.ts';
+import type { LinkedUrlMap } from './linked-url-map.ts';
 import type { TicketSecrets } from './ticket-secrets.ts';
 
 /**
@@ -119,21 +120,6 @@ export interface LinkedCertificateMapEntry {
   readonly hostname: string | null;
   /** 1 to 4. */
   readonly certificates: readonly LinkedCertificate[];
-}
-
-export interface LinkedUrlMap {
-  readonly name: string;
-  readonly digest: Digest;
-  readonly defaultService: string;
-  readonly hostRules: readonly { readonly hosts: readonly string[]; readonly pathMatcher: string }[];
-  readonly pathMatchers: readonly LinkedPathMatcher[];
-}
-
-export interface LinkedPathMatcher {
-  readonly name: string;
-  readonly defaultService: string;
-  /** `service`: name of a backend service. */
-  readonly pathRules: readonly { readonly paths: readonly string[]; readonly service: string }[];
 }
 
 export interface LinkedBackendService {

@@ -19,6 +19,7 @@ import { checkHealthChecks } from './rules/health-checks.ts';
 import { checkIdentityHeaders } from './rules/identity-headers.ts';
 import { checkListeners } from './rules/listeners.ts';
 import { checkNetworkEndpointGroups } from './rules/network-endpoint-groups.ts';
+import { checkRouteActions } from './rules/route-actions.ts';
 import { checkServedCertificates } from './rules/served-certificates.ts';
 import { checkServerTlsPolicies } from './rules/server-tls-policies.ts';
 import { checkSettings } from './rules/settings.ts';
@@ -91,6 +92,7 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
   checkServedCertificates(context);
   checkServerTlsPolicies(context);
   checkUrlMaps(context);
+  checkRouteActions(context);
   checkNetworkEndpointGroups(context);
   checkHealthChecks(context);
   checkBackendAuthenticationConfigs(context);

@@ -8,8 +8,8 @@ import type {
   LinkedProxy,
   LinkedServerTlsPolicy,
   LinkedTrustConfig,
-  LinkedUrlMap,
 } from './linked.ts';
+import type { LinkedDestination, LinkedUrlMap } from './linked-url-map.ts';
 
 /** A linked configuration for people: what listens where, what it shows, where requests go and how backends are verified. No secrets. */
 export function formatPlan(configuration: LinkedConfiguration): string {
@@ -82,12 +82,24 @@ function urlMapLines(map: LinkedUrlMap): readonly string[] {
   for (const rule of map.hostRules) {
     const matcher = map.pathMatchers.find(({ name }) => name === rule.pathMatcher);
     lines.push(`    host ${rule.hosts.join(', ')} -> path matcher ${rule.pathMatcher}`);
-    for (const { paths, service } of matcher?.pathRules ?? [])
-      lines.push(`      path ${paths.join(', ')} -> ${service}`);
-    lines.push(`      else -> ${matcher?.defaultService ?? ''}`);
+    if (matcher === undefined) continue;
+    for (const { paths, destination } of matcher.pathRules)
+      lines.push(`      path ${paths.join(', ')} -> ${destinationText(destination)}`);
+    for (const { priority, matchRules, destination } of matcher.routeRules) {
+      const paths = matchRules.map(({ path }) => `${path.kind} ${path.value}`);
+      lines.push(`      route ${priority}: ${paths.join(', ')} -> ${destinationText(destination)}`);
+    }
+    lines.push(`      else -> ${destinationText(matcher.fallback)}`);
   }
-  lines.push(`    else -> ${map.defaultService}`);
+  lines.push(`    else -> ${destinationText(map.fallback)}`);
   return lines;
+}
+
+function destinationText(destination: LinkedDestination): string {
+  if (destination.kind === 'redirect') return `redirect ${destination.status}`;
+  const { services } = destination;
+  if (services.length === 1) return services[0]!.service;
+  return services.map(({ service, weight }) => `${service} (${weight})`).join(', ');
 }
 
 function serviceLines(service: LinkedBackendService): readonly string[] {

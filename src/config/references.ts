@@ -112,10 +112,28 @@ function valuesAt(value: unknown, field: readonly string[], path: Path = []): re
   return valuesAt((value as Record<string, unknown>)[step], rest, [...path, step]);
 }
 
+function defaultsOf(at: readonly string[]): readonly Reference[] {
+  return [{ field: [...at, 'defaultService'], to: 'backendServices' }, ...actionOf([...at, 'defaultRouteAction'])];
+}
+
+function destinationOf(at: readonly string[]): readonly Reference[] {
+  return [{ field: [...at, 'service'], to: 'backendServices' }, ...actionOf([...at, 'routeAction'])];
+}
+
+function actionOf(at: readonly string[]): readonly Reference[] {
+  return [
+    { field: [...at, 'weightedBackendServices', '*', 'backendService'], to: 'backendServices' },
+    { field: [...at, 'requestMirrorPolicy', 'backendService'], to: 'backendServices' },
+  ];
+}
+
+interface Reference {
+  readonly field: readonly string[];
+  readonly to: Kind | readonly Kind[];
+}
+
 /** Which fields refer to which kind. Those that a value of another field forbids are refused in rules/. */
-const REFERENCES: {
-  readonly [K in Kind]: readonly { readonly field: readonly string[]; readonly to: Kind | readonly Kind[] }[];
-} = {
+const REFERENCES: { readonly [K in Kind]: readonly Reference[] } = {
   forwardingRules: [{ field: ['target'], to: TARGET_KINDS }],
   targetHttpsProxies: [
     { field: ['urlMap'], to: 'urlMaps' },
@@ -130,9 +148,11 @@ const REFERENCES: {
   sslCertificates: [],
   serverTlsPolicies: [{ field: ['mtlsPolicy', 'clientValidationTrustConfig'], to: 'trustConfigs' }],
   urlMaps: [
-    { field: ['defaultService'], to: 'backendServices' },
-    { field: ['pathMatchers', '*', 'defaultService'], to: 'backendServices' },
-    { field: ['pathMatchers', '*', 'pathRules', '*', 'service'], to: 'backendServices' },
+    ...defaultsOf([]),
+    ...defaultsOf(['pathMatchers', '*']),
+    ...destinationOf(['pathMatchers', '*', 'pathRules', '*']),
+    ...destinationOf(['pathMatchers', '*', 'routeRules', '*']),
+    { field: ['tests', '*', 'service'], to: 'backendServices' },
   ],
   backendServices: [
     { field: ['backends', '*', 'group'], to: 'networkEndpointGroups' },

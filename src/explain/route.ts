@@ -1,9 +1,11 @@
-import type { LinkedPathMatcher, LinkedUrlMap } from '../config/linked.ts';
+import { servicesOf } from '../config/link-url-map.ts';
+import type { LinkedPathMatcher, LinkedUrlMap } from '../config/linked-url-map.ts';
 import { judgeHead } from '../forward/judge-head.ts';
 import { removeDotSegments } from '../http/normalize-path.ts';
 import { readHttp1Head } from '../http/request-head.ts';
 import { compileUrlMap } from '../routing/compile-url-map.ts';
-import type { Route } from '../routing/match.ts';
+import type { RoutableRequest } from '../routing/match-rule.ts';
+import type { Route } from '../routing/route.ts';
 
 export interface RouteQuestion {
   readonly method: string;
@@ -66,7 +68,12 @@ export function explainRoute(map: LinkedUrlMap, question: RouteQuestion): RouteE
       `the path has dot segments: answered with 302 to ${redirect} before any rule is looked at; that request goes on:`,
     );
   }
-  const route = compileUrlMap(map, servicesOf(map)).match(authority, clean);
+  const route = compileUrlMap(map, namesOf(map)).match({
+    method: question.method,
+    authority,
+    target: clean,
+    headers: head.headers,
+  });
   explainHost(map, route, authority, steps);
   explainPath(map, route, authority, clean, steps);
   const { service, hostRule, pathMatcher, pathRule } = route;
@@ -128,7 +135,7 @@ function explainPath(
 /** The routing code itself, asked about a map of one rule. */
 function hostMatches(map: LinkedUrlMap, pathMatcher: string, host: string, authority: string): boolean {
   const single = { ...map, hostRules: [{ hosts: [host], pathMatcher }] };
-  return compileUrlMap(single, servicesOf(map)).match(authority, '/').hostRule !== null;
+  return compileUrlMap(single, namesOf(map)).match(plain(authority, '/')).hostRule !== null;
 }
 
 function pathMatches(
@@ -142,11 +149,13 @@ function pathMatches(
   if (name === null || hostRule === null) return false;
   const matcher: LinkedPathMatcher = {
     name,
-    defaultService: map.defaultService,
-    pathRules: [{ paths: [pattern], service: map.defaultService }],
+    fallback: map.fallback,
+    headerAction: null,
+    pathRules: [{ paths: [pattern], destination: map.fallback }],
+    routeRules: [],
   };
   const single = { ...map, hostRules: [{ hosts: [hostRule], pathMatcher: name }], pathMatchers: [matcher] };
-  return compileUrlMap(single, servicesOf(map)).match(authority, path).pathRule !== null;
+  return compileUrlMap(single, namesOf(map)).match(plain(authority, path)).pathRule !== null;
 }
 
 function whyHostWins(winner: string, loser: string): string {
@@ -159,15 +168,12 @@ function withoutPort(pattern: string): string {
 }
 
 /** Every service that the map names, as its own name. */
-function servicesOf(map: LinkedUrlMap): ReadonlyMap<string, string> {
-  const names = [
-    map.defaultService,
-    ...map.pathMatchers.flatMap(({ defaultService, pathRules }) => [
-      defaultService,
-      ...pathRules.map(({ service }) => service),
-    ]),
-  ];
-  return new Map(names.map((name) => [name, name]));
+function namesOf(map: LinkedUrlMap): ReadonlyMap<string, string> {
+  return new Map([...servicesOf(map)].map((name) => [name, name]));
+}
+
+function plain(authority: string, target: string): RoutableRequest {
+  return { method: 'GET', authority, target, headers: [] };
 }
 
 /** Flat names and values, or why they cannot be read. */

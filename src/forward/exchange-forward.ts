@@ -41,7 +41,8 @@ import { clientResponseHeaders, responseContentLength } from '../http/forwarding
 import { forwardableTrailers } from '../http/hop-by-hop.ts';
 import { removeDotSegments } from '../http/normalize-path.ts';
 import { cloudTraceContext, traceIdOf } from '../http/trace-context.ts';
-import type { Route } from '../routing/match.ts';
+import type { ServiceRoute, WinningRule } from '../routing/route.ts';
+import { UrlRedirect } from '../routing/url-redirect.ts';
 import { backendRequest } from './backend-request.ts';
 import { Expiring } from './deadline-queue.ts';
 import { Download } from './download.ts';
@@ -50,7 +51,7 @@ import type { ForwarderContext } from './forwarder.ts';
 import { judgeHead } from './judge-head.ts';
 import { afterResponseBytes, backendTlsRecord, clientError, proxyStatusOf, tunnelError } from './outcome.ts';
 import type { Debtor } from './rate-floor.ts';
-import { REDIRECT_STATUS, respondError, respondRedirect } from './respond-error.ts';
+import { respondError, respondRedirect } from './respond-error.ts';
 import { CONNECT_RETRY_WINDOW_MS, decideRetry } from './retry.ts';
 import { Tunnel, type TunnelEnd } from './tunnel.ts';
 import { Upload } from './upload.ts';
@@ -60,7 +61,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   private readonly exchange: Exchange;
   private state: State = HEAD;
 
-  private route: Route<BackendService> | null = null;
+  /** Null until a request is routed; that of a redirect too. */
+  private rule: WinningRule | null = null;
+  private route: ServiceRoute<BackendService> | null = null;
   private request: BackendRequest | null = null;
   private fields: FieldRules = NO_FIELD_RULES;
   private trace: string | null = null;
@@ -114,7 +117,6 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
         this.fail(verdict);
       } else {
         this.routeRequest();
-        this.attempt(null);
       }
     } catch (thrown) {
       this.failOnDefect(thrown);
@@ -124,26 +126,44 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   // ── head, route, pick, send ──
 
   private redirect(): void {
-    const { connection, authority, target } = this.exchange;
-    const scheme = connection.tls === null ? 'http' : 'https';
+    this.redirectTo(TO_NORMALISED, removeDotSegments(this.exchange.target));
+  }
+
+  private redirectTo(redirect: UrlRedirect, target: string): void {
+    const { exchange } = this;
+    const location = redirect.location(exchange.connection.tls === null ? 'http' : 'https', exchange.authority, target);
+    if (location === null) {
+      this.fail(
+        new ProxyError('invalid_request_headers', { phase: 'route', detail: 'no Host, which a redirect needs' }),
+      );
+      return;
+    }
     this.state = FINISHING;
-    this.status = REDIRECT_STATUS;
+    this.status = redirect.status;
     this.statusDetails = 'direct_response';
-    respondRedirect(this.exchange, `${scheme}://${authority}${removeDotSegments(target)}`);
+    respondRedirect(exchange, redirect.status, location);
     this.discardRest();
   }
 
   private routeRequest(): void {
     const { exchange } = this;
-    this.route = this.context.urlMap.match(exchange.authority, exchange.target);
-    const { service } = this.route;
+    const route = this.context.urlMap.match(exchange);
+    this.rule = route;
+    if (route.redirect !== null) {
+      this.redirectTo(route.redirect, exchange.target);
+      return;
+    }
+    this.route = route;
+    const { service } = route;
     const traceContext = cloudTraceContext(exchange.headers);
     this.trace = traceIdOf(traceContext);
     this.fields = this.context.fields.of(service.name);
     this.request = backendRequest(exchange, service, traceContext, this.fields);
-    if (exchange.contentLength === 0) return;
-    this.upload = new Upload(this, exchange, service.httpVersion, this.fields.removed);
-    this.context.rateFloor?.watch(this.upload);
+    if (exchange.contentLength !== 0) {
+      this.upload = new Upload(this, exchange, service.httpVersion, this.fields.removed);
+      this.context.rateFloor?.watch(this.upload);
+    }
+    this.attempt(null);
   }
 
   private attempt(lastFailure: ProxyError | null): void {
@@ -449,7 +469,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.upload?.stop();
     this.upload?.unmeter();
     this.download?.unmeter();
-    const { context, exchange, error, route, connection, tunnel } = this;
+    const { context, exchange, error, route, rule, connection, tunnel } = this;
     const nowMs = context.clock.monotonicMs();
     context.recorder.finished({
       exchange,
@@ -458,8 +478,8 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       proxyStatus: proxyStatusOf(error),
       error,
       urlMap: context.urlMap.name,
-      hostRule: route === null ? null : route.hostRule,
-      pathRule: route === null ? null : route.pathRule,
+      hostRule: rule === null ? null : rule.hostRule,
+      pathRule: rule === null ? null : rule.pathRule,
       backendService: route === null ? null : route.service.name,
       backend: connection !== null ? connection.endpoint : this.endpoint !== null ? this.endpoint.name : null,
       attempts: this.attempts,
@@ -497,5 +517,6 @@ const FINISHING = 4;
 const TUNNEL = 5;
 const DONE = 6;
 
+const TO_NORMALISED = new UrlRedirect({ status: 302, host: null, https: false, stripQuery: false, path: null }); // spec 10.24
 const NONE_TRIED: Endpoint[] = []; // never written to
 const MAX_INTERIMS = 16; // security rule 32: endless 103s would put off every timeout that a response head ends

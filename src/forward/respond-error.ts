@@ -19,9 +19,9 @@ export function respondError(exchange: Exchange, error: ProxyError): void {
   respondText(exchange, status, headers);
 }
 
-/** 302 to the same resource under another spelling; the location comes from a validated authority (security rule 33). */
-export function respondRedirect(exchange: Exchange, location: string): void {
-  respondText(exchange, REDIRECT_STATUS, isFieldValue(location) ? ['location', location] : []);
+/** The location comes from a validated authority (security rule 33). */
+export function respondRedirect(exchange: Exchange, status: number, location: string): void {
+  respondText(exchange, status, isFieldValue(location) ? ['location', location] : []);
 }
 
 function respondText(exchange: Exchange, status: number, headers: string[]): void {
@@ -43,5 +43,4 @@ function bodyOf(status: number): Buffer {
 }
 
 const BODIES = new Map<number, Buffer>(); // at most one per status of the table of codes
-export const REDIRECT_STATUS = 302; // spec 10.24
 const CLIENT_CLOSED = 499; // for the log only (base/error-codes.ts)

@@ -17,10 +17,15 @@ export type TemplatePart = { readonly text: string } | { readonly variable: Head
 export function parseCustomHeader(text: string): CustomHeader | string {
   const colon = text.indexOf(':');
   if (colon === -1) return 'found no colon, expected name:value';
-  const name = text.slice(0, colon).trim().toLowerCase();
+  return parseHeaderValue(text.slice(0, colon), text.slice(colon + 1));
+}
+
+/** The same from its two halves, as a headerAction has them. */
+export function parseHeaderValue(headerName: string, headerValue: string): CustomHeader | string {
+  const name = headerName.trim().toLowerCase();
   if (!isToken(name))
     return 'found a name that is no token of RFC 9110 section 5.6.2, expected letters, digits and hyphens';
-  const parts = parseParts(text.slice(colon + 1).trim());
+  const parts = parseParts(headerValue.trim());
   return typeof parts === 'string' ? parts : { name, parts };
 }
 

@@ -1,25 +1,23 @@
-// hot path: match() runs once per request; every lookup is a hash of a slice, no regex, no allocation but the slices.
+// hot path: match() runs once per request; with path rules every lookup is a hash of a slice, no allocation but the slices.
+import type { Destination } from './destination.ts';
+import type { MatchedRequest, MatchRule, RoutableRequest } from './match-rule.ts';
+import type { Route } from './route.ts';
 
-/** Where a request goes, made once per rule when the map is compiled; the patterns are null where a default won. */
-export interface Route<Service> {
-  readonly service: Service;
-  readonly hostRule: string | null;
-  readonly pathMatcher: string | null;
-  readonly pathRule: string | null;
-}
+/** One path matcher: what a request goes to by its path, and by its whole head where there are route rules. */
+export type PathMatcher<Service> = PathTable<Service> | RouteTable<Service>;
 
-/** One path matcher: exact paths, then the longest `/*` prefix, then its default (spec 3.4). */
+/** Path rules: exact paths, then the longest `/*` prefix, then the default (spec 3.4). */
 export class PathTable<Service> {
-  readonly exact: ReadonlyMap<string, Route<Service>>;
+  readonly exact: ReadonlyMap<string, Destination<Service>>;
   /** Keys end in `/`: `/video/*` is stored as `/video/`, so that it cannot match `/video`. */
-  readonly prefixes: ReadonlyMap<string, Route<Service>>;
+  readonly prefixes: ReadonlyMap<string, Destination<Service>>;
   readonly prefixLengths: readonly number[];
-  readonly fallback: Route<Service>;
+  readonly fallback: Destination<Service>;
 
   constructor(
-    exact: ReadonlyMap<string, Route<Service>>,
-    prefixes: ReadonlyMap<string, Route<Service>>,
-    fallback: Route<Service>,
+    exact: ReadonlyMap<string, Destination<Service>>,
+    prefixes: ReadonlyMap<string, Destination<Service>>,
+    fallback: Destination<Service>,
   ) {
     this.exact = exact;
     this.prefixes = prefixes;
@@ -27,25 +25,62 @@ export class PathTable<Service> {
     this.fallback = fallback;
   }
 
-  match(path: string): Route<Service> {
+  match(request: RoutableRequest): Destination<Service> {
+    const { target } = request;
+    const queryAt = target.indexOf('?');
+    const path = queryAt === -1 ? target : target.slice(0, queryAt);
     const exact = this.exact.get(path);
     if (exact !== undefined) return exact;
     const lengths = this.prefixLengths;
     for (let i = 0; i < lengths.length; i++) {
       const length = lengths[i]!;
       if (path.length < length || path.charCodeAt(length - 1) !== SLASH) continue;
-      const route = this.prefixes.get(path.slice(0, length));
-      if (route !== undefined) return route;
+      const destination = this.prefixes.get(path.slice(0, length));
+      if (destination !== undefined) return destination;
     }
     return this.fallback;
   }
 }
 
+/** Route rules: the first that matches wins, then the default. */
+export class RouteTable<Service> {
+  /** By priority. */
+  readonly rules: readonly RouteRule<Service>[];
+  readonly fallback: Destination<Service>;
+
+  constructor(rules: readonly RouteRule<Service>[], fallback: Destination<Service>) {
+    this.rules = rules;
+    this.fallback = fallback;
+  }
+
+  match(request: RoutableRequest): Destination<Service> {
+    const { target } = request;
+    const queryAt = target.indexOf('?');
+    const matched: MatchedRequest = {
+      request,
+      path: queryAt === -1 ? target : target.slice(0, queryAt),
+      query: queryAt === -1 ? '' : target.slice(queryAt + 1),
+    };
+    const { rules } = this;
+    for (let i = 0; i < rules.length; i++) {
+      const ways = rules[i]!.ways;
+      for (let k = 0; k < ways.length; k++) if (ways[k]!.rule.matches(matched)) return ways[k]!.destination;
+    }
+    return this.fallback;
+  }
+}
+
+/** One route rule. Its match rules lead to one destination each: what a rewrite replaces depends on how the path was matched. */
+export interface RouteRule<Service> {
+  readonly priority: number;
+  readonly ways: readonly { readonly rule: MatchRule; readonly destination: Destination<Service> }[];
+}
+
 export interface HostTables<Service> {
   /** Keys `host` or `host:port`, lower-cased. */
-  readonly exact: ReadonlyMap<string, PathTable<Service>>;
+  readonly exact: ReadonlyMap<string, PathMatcher<Service>>;
   /** What follows the `*`, without its port: `.example.com`, or '' for `*`. Values: the rules of that suffix by port, '' for none. */
-  readonly wildcards: ReadonlyMap<string, ReadonlyMap<string, PathTable<Service>>>;
+  readonly wildcards: ReadonlyMap<string, ReadonlyMap<string, PathMatcher<Service>>>;
 }
 
 /**
@@ -55,32 +90,29 @@ export interface HostTables<Service> {
  */
 export class UrlMatcher<Service> {
   readonly name: string;
-  readonly fallback: Route<Service>;
+  readonly fallback: Destination<Service>;
   readonly #hosts: HostTables<Service>;
   readonly #wildcardLengths: readonly number[];
 
-  constructor(name: string, hosts: HostTables<Service>, fallback: Route<Service>) {
+  constructor(name: string, hosts: HostTables<Service>, fallback: Destination<Service>) {
     this.name = name;
     this.fallback = fallback;
     this.#hosts = hosts;
     this.#wildcardLengths = lengthsDescending(hosts.wildcards);
   }
 
-  /** `authority`: validated host[:port]; `target`: origin form. */
-  match(authority: string, target: string): Route<Service> {
-    const table = this.#tableFor(authority.toLowerCase());
-    if (table === null) return this.fallback;
-    const queryAt = target.indexOf('?');
-    return table.match(queryAt === -1 ? target : target.slice(0, queryAt));
+  match(request: RoutableRequest): Route<Service> {
+    const matcher = this.#matcherFor(request.authority.toLowerCase());
+    return (matcher === null ? this.fallback : matcher.match(request)).choose();
   }
 
-  #tableFor(authority: string): PathTable<Service> | null {
+  #matcherFor(authority: string): PathMatcher<Service> | null {
     const { exact, wildcards } = this.#hosts;
     const colonAt = portColon(authority);
     const host = colonAt === -1 ? authority : authority.slice(0, colonAt);
     const port = colonAt === -1 ? '' : authority.slice(colonAt + 1);
-    const table = exact.get(authority) ?? exact.get(host);
-    if (table !== undefined) return table;
+    const matcher = exact.get(authority) ?? exact.get(host);
+    if (matcher !== undefined) return matcher;
     const lengths = this.#wildcardLengths;
     for (let i = 0; i < lengths.length; i++) {
       const length = lengths[i]!;

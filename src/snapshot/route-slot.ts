@@ -1,6 +1,6 @@
 // hot path: onExchange runs once per request.
 import type { BackendService } from '../backend/contract.ts';
-import type { LinkedUrlMap } from '../config/linked.ts';
+import type { LinkedUrlMap } from '../config/linked-url-map.ts';
 import type { ServiceFieldRules } from '../forward/field-rules.ts';
 import { createForwarder } from '../forward/forwarder.ts';
 import type { BodyRateLimits } from '../forward/rate-floor.ts';

@@ -10,7 +10,6 @@ import type {
   Endpoint,
 } from '#src/backend/contract.ts';
 import { type ErrorCode, ProxyError } from '#src/base/errors.ts';
-import type { LinkedUrlMap } from '#src/config/linked.ts';
 import { createForwarder } from '#src/forward/forwarder.ts';
 import type {
   ConnectionFacts,
@@ -22,6 +21,7 @@ import type {
 } from '#src/http/exchange.ts';
 import type { ExchangeRecord, ExchangeRecorder } from '#src/http/exchange-record.ts';
 import { compileUrlMap } from '#src/routing/compile-url-map.ts';
+import { to, urlMap } from '../harness/url-map.ts';
 
 /** Both contracts in memory: every order of events can be had, also those that sockets give once in a thousand runs. */
 
@@ -295,13 +295,7 @@ export class Records implements ExchangeRecorder {
 
 /** A URL map whose every request goes to one service. */
 export function mapTo<Service extends BackendService>(service: Service) {
-  const map: LinkedUrlMap = {
-    name: 'map',
-    digest: '' as LinkedUrlMap['digest'],
-    defaultService: service.name,
-    hostRules: [],
-    pathMatchers: [],
-  };
+  const map = urlMap({ name: 'map', fallback: to(service.name) });
   return compileUrlMap<BackendService>(map, new Map([[service.name, service]]));
 }
 

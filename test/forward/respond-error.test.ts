@@ -49,14 +49,14 @@ test('every refusal for load says when to come again, and no other failure does'
 describe('respondRedirect()', () => {
   test('is 302 with the location', () => {
     const exchange = new MemoryExchange();
-    respondRedirect(exchange, 'https://a.example/b');
+    respondRedirect(exchange, 302, 'https://a.example/b');
     expect(exchange.status).toBe(302);
     expect(exchange.header('location')).toBe('https://a.example/b');
   });
 
   test('never emits a location that would split the response', () => {
     const exchange = new MemoryExchange();
-    respondRedirect(exchange, 'https://a.example/\r\nset-cookie: a=b');
+    respondRedirect(exchange, 302, 'https://a.example/\r\nset-cookie: a=b');
     expect(exchange.header('location')).toBeNull();
   });
 });

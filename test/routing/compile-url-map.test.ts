@@ -1,14 +1,11 @@
 import fc from 'fast-check';
-import type { LinkedUrlMap } from '#src/config/linked.ts';
+import type { LinkedUrlMap } from '#src/config/linked-url-map.ts';
 import { compileUrlMap } from '#src/routing/compile-url-map.ts';
+import { named, pathMatcher, request, to, urlMap } from '../harness/url-map.ts';
 
-/** Every service is its own name, so that a test reads as "this URL goes to that service". */
-const services = new Map(['default', 'api', 'static', 'video', 'exact', 'other'].map((name) => [name, name]));
+const services = named('default', 'api', 'static', 'video', 'exact', 'other');
 
-const map: LinkedUrlMap = {
-  name: 'web',
-  digest: '' as LinkedUrlMap['digest'],
-  defaultService: 'default',
+const map = urlMap({
   hostRules: [
     { hosts: ['api.example.com', 'Mixed.Example.com', '[2001:db8::1]'], pathMatcher: 'api' },
     { hosts: ['ported.example.com:8443', '*.ported.example.com:8443', '*:9000'], pathMatcher: 'other' },
@@ -18,20 +15,20 @@ const map: LinkedUrlMap = {
     { hosts: ['*'], pathMatcher: 'other' },
   ],
   pathMatchers: [
-    {
+    pathMatcher({
       name: 'api',
-      defaultService: 'api',
+      fallback: to('api'),
       pathRules: [
-        { paths: ['/video/*', '/video/hd/*'], service: 'video' },
-        { paths: ['/video/exact', '/exact'], service: 'exact' },
-        { paths: ['/static/*'], service: 'static' },
+        { paths: ['/video/*', '/video/hd/*'], destination: to('video') },
+        { paths: ['/video/exact', '/exact'], destination: to('exact') },
+        { paths: ['/static/*'], destination: to('static') },
       ],
-    },
-    { name: 'static', defaultService: 'static', pathRules: [] },
-    { name: 'video', defaultService: 'video', pathRules: [{ paths: ['/*'], service: 'exact' }] },
-    { name: 'other', defaultService: 'other', pathRules: [] },
+    }),
+    pathMatcher({ name: 'static', fallback: to('static') }),
+    pathMatcher({ name: 'video', fallback: to('video'), pathRules: [{ paths: ['/*'], destination: to('exact') }] }),
+    pathMatcher({ name: 'other', fallback: to('other') }),
   ],
-};
+});
 const matcher = compileUrlMap(map, services);
 const withoutCatchAll = compileUrlMap({ ...map, hostRules: map.hostRules.slice(0, 1) }, services);
 
@@ -56,16 +53,16 @@ describe('hosts', () => {
     ['wwwexample.com', 'other', 'the dot belongs to the suffix'],
     ['example.org:9000', 'other', 'any host on a port'],
   ])('%s goes to %s: %s', (authority, expected) => {
-    expect(matcher.match(authority, '/').service).toBe(expected);
+    expect(matcher.match(request(authority, '/')).service).toBe(expected);
   });
 
   test('an unmatched host goes to the default of the map, whatever its path', () => {
-    const route = withoutCatchAll.match('unknown.example.net', '/video/exact');
-    expect(route).toEqual({ service: 'default', hostRule: null, pathMatcher: null, pathRule: null });
+    const route = withoutCatchAll.match(request('unknown.example.net', '/video/exact'));
+    expect(route).toEqual({ ...WON, service: 'default' });
   });
 
   test('a host of very many labels costs no more than the wildcards that exist', () => {
-    expect(matcher.match(`${'a.'.repeat(30_000)}example.com`, '/').service).toBe('static');
+    expect(matcher.match(request(`${'a.'.repeat(30_000)}example.com`, '/')).service).toBe('static');
   });
 });
 
@@ -86,15 +83,16 @@ describe('paths', () => {
     ['/', 'api', 'the default of the path matcher'],
     ['*', 'api', 'OPTIONS *'],
   ])('%s goes to %s: %s', (target, expected) => {
-    expect(matcher.match('api.example.com', target).service).toBe(expected);
+    expect(matcher.match(request('api.example.com', target)).service).toBe(expected);
   });
 
   test('the longest prefix wins, in whatever order it was written', () => {
-    expect(matcher.match('api.example.com', '/video/hd/1').pathRule).toBe('/video/hd/*');
+    expect(matcher.match(request('api.example.com', '/video/hd/1')).pathRule).toBe('/video/hd/*');
   });
 
   test('a route names the patterns that won', () => {
-    expect(matcher.match('api.example.com', '/static/a.css')).toEqual({
+    expect(matcher.match(request('api.example.com', '/static/a.css'))).toEqual({
+      ...WON,
       service: 'static',
       hostRule: 'api.example.com',
       pathMatcher: 'api',
@@ -108,14 +106,16 @@ describe('paths', () => {
       fc.property(fc.array(segment, { maxLength: 5 }), fc.boolean(), (segments, hasQuery) => {
         const path = `/${segments.join('/')}`;
         const rules = map.pathMatchers[0]!.pathRules.flatMap((rule) =>
-          rule.paths.map((pattern) => ({ pattern, service: rule.service })),
+          rule.paths.map((pattern) => ({ pattern, service: serviceOf(rule.destination) })),
         );
         const exact = rules.find((rule) => rule.pattern === path);
         const prefix = rules
           .filter((rule) => rule.pattern.endsWith('/*') && path.startsWith(rule.pattern.slice(0, -1)))
           .sort((a, b) => b.pattern.length - a.pattern.length)[0];
         const expected = (exact ?? prefix)?.service ?? 'api';
-        expect(matcher.match('api.example.com', hasQuery ? `${path}?/video/hd/` : path).service).toBe(expected);
+        expect(matcher.match(request('api.example.com', hasQuery ? `${path}?/video/hd/` : path)).service).toBe(
+          expected,
+        );
       }),
     );
   });
@@ -123,7 +123,7 @@ describe('paths', () => {
 
 describe('compileUrlMap()', () => {
   const broken: [string, Partial<LinkedUrlMap>, RegExp][] = [
-    ['an unknown default service', { defaultService: 'gone' }, /no backend service gone/],
+    ['an unknown default service', { fallback: to('gone') }, /no backend service gone/],
     ['an unknown path matcher', { hostRules: [{ hosts: ['a'], pathMatcher: 'gone' }] }, /no path matcher gone/],
     [
       'a host that appears twice but for its case',
@@ -137,3 +137,9 @@ describe('compileUrlMap()', () => {
     );
   });
 });
+
+function serviceOf(destination: LinkedUrlMap['fallback']): string | undefined {
+  return destination.kind === 'forward' ? destination.services[0]?.service : undefined;
+}
+
+const WON = { redirect: null, action: null, hostRule: null, pathMatcher: null, pathRule: null, priority: null };

@@ -1,6 +1,7 @@
 import type { CustomHeader } from '../../http/header-template.ts';
 import type { Resource } from '../resource.ts';
 import { type Spec, TARGET_KINDS, type TargetKind } from '../schema/kinds.ts';
+import { serviceReferences } from '../url-map-places.ts';
 import { forEachSpec, type RuleContext } from './context.ts';
 import { customHeadersOf } from './custom-headers.ts';
 
@@ -62,11 +63,7 @@ function accessesByService(graph: RuleContext['graph']): ReadonlyMap<Resource, r
     const policy = graph.resolve('serverTlsPolicies', serverTlsPolicyOf(proxy))?.spec ?? null;
     const map = graph.resolve('urlMaps', spec.urlMap)?.spec;
     if (!map) continue;
-    const references = [map.defaultService];
-    for (const matcher of map.pathMatchers) {
-      references.push(matcher.defaultService, ...matcher.pathRules.map(({ service }) => service));
-    }
-    for (const reference of new Set(references)) {
+    for (const reference of serviceReferences(map)) {
       const service = graph.resolve('backendServices', reference);
       if (service === null) continue;
       const list = accesses.get(service) ?? [];

@@ -2,6 +2,7 @@ import { isHostName } from '../host-name.ts';
 import { type Resource, shownField } from '../resource.ts';
 import type { Spec } from '../schema/kinds.ts';
 import { nearestWord } from '../suggestion.ts';
+import { serviceReferences } from '../url-map-places.ts';
 import { nodeAt, type Path } from '../written.ts';
 import { forEachSpec, type RuleContext } from './context.ts';
 
@@ -23,11 +24,7 @@ function checkSize(map: Resource, spec: Spec<'urlMaps'>, { findings }: RuleConte
       `Cannot accept the URL map: found ${bytes} bytes (as JSON), expected at most ${MAX_MAP_BYTES}; split it over several proxies`,
     );
   }
-  const rules = spec.pathMatchers.flatMap((matcher) => [
-    matcher.defaultService,
-    ...matcher.pathRules.map((rule) => rule.service),
-  ]);
-  const services = new Set([spec.defaultService, ...rules]).size;
+  const services = serviceReferences(spec).size;
   if (services > MAX_SERVICES) {
     findings.error(
       map,

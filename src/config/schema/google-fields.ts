@@ -115,24 +115,16 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
   sslCertificates: { managed: 'write selfManaged', pkcs12File: 'write it under selfManaged' },
   'sslCertificates.selfManaged': { pkcs12: 'write pkcs12File', passphraseFile: 'write pkcs12PassphraseFile' },
   urlMaps: {
-    defaultRouteAction: 'write defaultService',
-    defaultUrlRedirect: 'write defaultService',
-    headerAction: '',
-    tests: '',
     defaultCustomErrorResponsePolicy: '',
   },
-  'urlMaps.pathMatchers[]': {
-    routeRules: 'write pathRules',
-    defaultRouteAction: 'write defaultService',
-    defaultUrlRedirect: 'write defaultService',
-    headerAction: '',
-    defaultCustomErrorResponsePolicy: '',
-  },
-  'urlMaps.pathMatchers[].pathRules[]': {
-    routeAction: 'write service',
-    urlRedirect: 'write service',
+  'urlMaps.pathMatchers[]': { defaultCustomErrorResponsePolicy: '' },
+  'urlMaps.pathMatchers[].pathRules[]': { customErrorResponsePolicy: '' },
+  'urlMaps.pathMatchers[].routeRules[]': {
     customErrorResponsePolicy: '',
+    httpFilterConfigs: '',
+    httpFilterMetadata: '',
   },
+  'urlMaps.pathMatchers[].routeRules[].matchRules[]': { metadataFilters: '' },
   backendServices: {
     consistentHash: '',
     strongSessionAffinityCookie: '',
@@ -208,6 +200,15 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
   },
   'sallyport.admin': { tokenFile: '', socket: '' },
 };
+
+/** Of every routeAction and defaultRouteAction: their shape is checked and linked, and nothing applies them yet. */
+export const LATER_ROUTE_ACTION_FIELDS = [
+  'timeout',
+  'maxStreamDuration',
+  'retryPolicy',
+  'requestMirrorPolicy',
+  'faultInjectionPolicy',
+] as const;
 
 /** Values of supported fields that later work adds, or that this program will not have; `[]` as above. */
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
