@@ -20,7 +20,7 @@ import type {
   SallyportSettings,
 } from './linked.ts';
 import type { LinkedUrlMap } from './linked-url-map.ts';
-import { lastSegment, type Resource, type ResourceGraph, type Section } from './resource.ts';
+import type { Resource, ResourceGraph, Section } from './resource.ts';
 import { crlFacts } from './revocation-material.ts';
 import type { RuleContext } from './rules/context.ts';
 import { customHeadersOf } from './rules/custom-headers.ts';
@@ -152,7 +152,7 @@ function linkHttpsProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, mater
 
 function linkHttpProxy(proxy: Resource, spec: Spec<'targetHttpProxies'>, graph: ResourceGraph): LinkedHttpProxy {
   const name = proxy.name ?? '';
-  const urlMap = linkUrlMap(must(graph.resolve('urlMaps', spec.urlMap)));
+  const urlMap = linkMap(must(graph.resolve('urlMaps', spec.urlMap)));
   const { httpKeepAliveTimeoutSec } = spec;
   const digest = digestOf({ kind: 'targetHttpProxies', name, urlMap: urlMap.digest, httpKeepAliveTimeoutSec });
   return { kind: 'targetHttpProxies', name, digest, urlMap, httpKeepAliveTimeoutSec };
