@@ -1,9 +1,8 @@
-import { lookup } from 'node:dns';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
-import type { ProxyError } from '../base/errors.ts';
+import { ProxyError } from '../base/errors.ts';
 import type { Revocation } from '../pki/revocation.ts';
 import type { Refused, Trusted, Verdict } from '../pki/verdict.ts';
 import { peerChain } from '../tls/peer-chain.ts';
@@ -58,8 +57,8 @@ export interface AcceptedConnection extends Admission {
 export type ConnectCallback = (error: ProxyError | null, connection: AcceptedConnection | null) => void;
 
 /**
- * Name look-up, TCP, TLS and the verdict on the certificate within one deadline. The verdict falls before any byte of HTTP;
- * our client certificate has been shown by then (Node cannot verify earlier).
+ * TCP, TLS and the verdict on the certificate within one deadline. The verdict falls before any byte of HTTP; our client
+ * certificate has been shown by then (Node cannot verify earlier). `endpoint.address` is an IP literal: what was checked is dialled.
  */
 export function connect(terms: ConnectTerms, endpoint: Endpoint, callback: ConnectCallback): void {
   new Attempt(terms, endpoint, callback).start();
@@ -71,10 +70,8 @@ class Attempt {
   readonly #callback: ConnectCallback;
   readonly #startedMs: number;
   readonly #deadline: Deadline;
-  #addresses: readonly string[] = [];
-  #next = 0;
-  #dialled: string;
-  #phase: ConnectPhase = 'dns';
+  readonly #dialled: string;
+  #phase: ConnectPhase = 'tcp';
   #socket: Socket | null = null;
   #sessionKey = '';
   #offered: AcceptedSession | null = null;
@@ -86,7 +83,8 @@ class Attempt {
     this.#terms = terms;
     this.#endpoint = endpoint;
     this.#callback = callback;
-    this.#dialled = endpoint.name;
+    const { address, port } = endpoint;
+    this.#dialled = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
     this.#startedMs = terms.clock.monotonicMs();
     this.#deadline = startDeadline(terms.timeoutMs, () => {
       this.#fail(connectTimeout(this.#dialled, this.#phase, this.#terms.timeoutMs));
@@ -94,29 +92,13 @@ class Attempt {
   }
 
   start(): void {
-    if (isIP(this.#endpoint.address) !== 0) {
-      this.#addresses = [this.#endpoint.address];
-      this.#dial();
+    const { address, port } = this.#endpoint;
+    if (isIP(address) === 0) {
+      const detail = `${address} is a name, and nobody has looked where it leads`; // the system would, unchecked (security rule 36)
+      this.#fail(new ProxyError('internal_error', { phase: 'connect', detail }));
       return;
     }
-    // getaddrinfo, not the DNS protocol: /etc/hosts counts. The address that was looked up is the one that is dialled.
-    lookup(this.#endpoint.address, { all: true, order: 'verbatim' }, (error, addresses) => {
-      if (this.#settled) return;
-      if (error !== null || addresses.length === 0) {
-        this.#fail(connectError(error ?? new Error('no address'), 'dns', this.#endpoint.name));
-        return;
-      }
-      this.#addresses = addresses.slice(0, MAX_ADDRESSES).map(({ address }) => address);
-      this.#dial();
-    });
-  }
-
-  #dial(): void {
-    const address = this.#addresses[this.#next++]!;
-    const { port } = this.#endpoint;
     const { identity, alpn } = this.#terms;
-    this.#dialled = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-    this.#phase = 'tcp';
     const tcp = {
       host: address,
       port,
@@ -164,10 +146,6 @@ class Attempt {
 
   #onFailure(error: Error): void {
     if (this.#settled) return;
-    if (this.#phase === 'tcp' && this.#next < this.#addresses.length) {
-      this.#dial();
-      return;
-    }
     if (this.#offered !== null) this.#sessions?.drop(this.#sessionKey);
     this.#fail(connectError(error, this.#phase, this.#dialled));
   }
@@ -280,4 +258,3 @@ const PLAIN: Admission = { chain: [], crls: '', notAfterMs: Number.POSITIVE_INFI
 /** Spec 10.23: TCP and TLS to a backend. */
 export const CONNECT_TIMEOUT_MS = 5000;
 const KEEP_ALIVE_PROBE_MS = 60_000; // a silent peer is noticed well before the 600 s that an idle connection may live
-const MAX_ADDRESSES = 4; // of a name: they share one deadline

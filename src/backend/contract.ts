@@ -28,10 +28,13 @@ export interface BackendConnectionFacts {
 }
 
 export interface Endpoint {
-  /** 'address:port' as configured, for logs. */
+  /** 'address:port', for logs; 'name:port' for a name without an address. */
   readonly name: string;
+  /** An IP literal: what is dialled. Only names without an address have their name here. */
   readonly address: string;
   readonly port: number;
+  /** The DNS name that it is an address of. */
+  readonly host?: string;
 }
 
 export interface BackendRequest {

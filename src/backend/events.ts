@@ -33,6 +33,8 @@ export interface BackendEvents {
   onReportOnlyFailure(service: string, endpoint: string, verdict: Refused): void;
   /** CRLs that came after a connection take its certificate back: the connection closes after its exchange. */
   onRevoked(service: string, endpoint: string, verdict: Refused): void;
+  /** A name leads to an address that it must not lead to (security rule 36): it is not dialled. Told once, until the name leads elsewhere. */
+  onProhibitedAddress(service: string, name: string, address: string, reason: string): void;
   /** `isHealthy` null: not probed any more. `reason`: of the last failed probe; '' at the beginning and where it is well. */
   onHealth(service: string, endpoint: string, isHealthy: boolean | null, reason: string): void;
 }
@@ -44,5 +46,6 @@ export const noBackendEvents: BackendEvents = {
   onClose: () => {},
   onReportOnlyFailure: () => {},
   onRevoked: () => {},
+  onProhibitedAddress: () => {},
   onHealth: () => {},
 };

@@ -97,9 +97,14 @@ export class HealthCheck {
   }
 }
 
-function probeEndpoint(check: LinkedHealthCheck, { address, port }: Endpoint): Endpoint {
+function probeEndpoint(check: LinkedHealthCheck, { address, port, host }: Endpoint): Endpoint {
   const probed = check.port ?? port;
-  return { name: address.includes(':') ? `[${address}]:${probed}` : `${address}:${probed}`, address, port: probed };
+  return {
+    name: address.includes(':') ? `[${address}]:${probed}` : `${address}:${probed}`,
+    address,
+    port: probed,
+    ...(host !== undefined && { host }),
+  };
 }
 
 /** The identity of the traffic tells what the traffic would meet; on another port somebody else may answer (spec 10.25). */

@@ -223,7 +223,8 @@ class Probe {
 
   #host(): string {
     const { check, endpoint } = this.#target;
-    return check.host === '' ? endpoint.name : check.host;
+    if (check.host !== '') return check.host;
+    return endpoint.host === undefined ? endpoint.name : `${endpoint.host}:${endpoint.port}`;
   }
 }
 

@@ -14,12 +14,14 @@ import type {
   Requester,
   RetireOptions,
 } from './contract.ts';
-import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
+import type { PoolLimits, RetireOrder } from './endpoint-pool.ts';
+import { EndpointSet, type PooledEndpoint } from './endpoint-set.ts';
 import type { BackendEvents } from './events.ts';
 import { HealthCheck } from './health-check.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 import { createBackendIdentity } from './identity.ts';
+import type { NameResolver } from './name-resolver.ts';
 import type { SessionStore } from './session-store.ts';
 
 export interface BackendDependencies {
@@ -27,6 +29,8 @@ export interface BackendDependencies {
   readonly events: BackendEvents;
   /** One for the process: sessions outlive a reload that leaves an identity as it was. */
   readonly sessions: SessionStore;
+  /** One for the process: a name is looked up once for all services, and stays known over a reload. */
+  readonly names: NameResolver;
   /** For tests; 5 s otherwise (spec 10.23). */
   readonly connectTimeoutMs?: number;
 }
@@ -54,14 +58,16 @@ class PooledBackendService implements BackendService {
   readonly protocol: BackendProtocol;
   readonly httpVersion: 'http1' | 'http2';
   readonly timeoutMs: number;
-  readonly endpoints: readonly PooledEndpoint[];
   readonly affinityCookies = null;
   readonly retrySlots = null;
   readonly #linked: LinkedBackendService;
+  readonly #set: EndpointSet;
   readonly #identity: BackendIdentity | null;
   #next = 0;
-  /** Those that no successor took over. */
-  #leaving: readonly PooledEndpoint[] = [];
+  /** Gone from the set, or left by its successor, and not empty yet. */
+  readonly #leaving = new Set<PooledEndpoint>();
+  #started = false;
+  #retireOrder: RetireOrder | null = null;
   #retired: Promise<void> | null = null;
   #onEmpty: () => void = () => {};
 
@@ -83,10 +89,9 @@ class PooledBackendService implements BackendService {
     };
     const Pool = this.httpVersion === 'http2' ? Http2Pool : Http1Pool;
     const isSameIdentity = previous !== null && hasSameConnections(previous.#linked, linked);
-    this.endpoints = linked.endpoints.map(({ host, port }) => {
-      const name = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-      const endpoint: Endpoint = { name, address: host, port };
-      const before = previous?.endpoints.find((candidate) => candidate.name === name) ?? null;
+    let taken = previous;
+    const make = (endpoint: Endpoint): PooledEndpoint => {
+      const before = taken?.endpoints.find((candidate) => candidate.name === endpoint.name) ?? null;
       const pool =
         before !== null && isSameIdentity
           ? before.pool
@@ -95,19 +100,36 @@ class PooledBackendService implements BackendService {
       const health =
         isSameIdentity && known !== null ? known : healthCheck(linked, endpoint, identity, dependencies, known);
       return { ...endpoint, pool, health };
+    };
+    const { names, events, connectTimeoutMs = CONNECT_TIMEOUT_MS } = dependencies;
+    this.#set = new EndpointSet({
+      linked,
+      names,
+      connectTimeoutMs,
+      make,
+      onChange: (gone) => this.#onEndpoints(gone),
+      onProhibited: (name, address, reason) => events.onProhibitedAddress(linked.name, name, address, reason),
     });
+    taken = null; // addresses that a name gets later are new ones
+  }
+
+  get endpoints(): readonly PooledEndpoint[] {
+    return this.#set.all;
   }
 
   /** Endpoints whose last connection failed come last: a request that reaches one waits for its next attempt. */
   pick(tried: readonly Endpoint[], _requester: Requester): Endpoint | null {
-    const { endpoints } = this;
+    const { tiers } = this.#set;
     let failing: PooledEndpoint | null = null;
-    for (let i = 0; i < endpoints.length; i++) {
-      const endpoint = endpoints[this.#next]!;
-      this.#next = (this.#next + 1) % endpoints.length;
-      if (tried.includes(endpoint) || endpoint.health?.isHealthy === false) continue;
-      if (!endpoint.pool.isFailing) return endpoint;
-      failing ??= endpoint;
+    for (let tier = 0; tier < tiers.length; tier++) {
+      const endpoints = tiers[tier]!;
+      for (let i = 0; i < endpoints.length; i++) {
+        const endpoint = endpoints[this.#next % endpoints.length]!;
+        this.#next = (this.#next + 1) % endpoints.length;
+        if (tried.includes(endpoint) || endpoint.health?.isHealthy === false) continue;
+        if (!endpoint.pool.isFailing) return endpoint;
+        failing ??= endpoint;
+      }
     }
     return failing;
   }
@@ -123,16 +145,18 @@ class PooledBackendService implements BackendService {
 
   useRevocation(revocation: Revocation | null): void {
     if (this.#identity?.useRevocation(revocation) !== true) return;
-    this.#reviewFrom(0);
+    this.#review(this.endpoints, 0);
   }
 
   /** One endpoint a turn, as each may have a chain of its own to verify; what is used before its turn comes is judged then. */
-  #reviewFrom(at: number): void {
-    this.endpoints[at]?.pool.review();
-    if (at + 1 < this.endpoints.length) setImmediate(() => this.#reviewFrom(at + 1));
+  #review(endpoints: readonly PooledEndpoint[], at: number): void {
+    endpoints[at]?.pool.review();
+    if (at + 1 < endpoints.length) setImmediate(() => this.#review(endpoints, at + 1));
   }
 
   start(): void {
+    this.#started = true;
+    this.#set.watch();
     for (const { health } of this.endpoints) health?.start();
   }
 
@@ -149,31 +173,57 @@ class PooledBackendService implements BackendService {
     this.#retired ??= new Promise((resolve) => {
       this.#onEmpty = resolve;
     });
-    if (isFirst) this.#leave(successor instanceof PooledBackendService ? successor.endpoints : []);
-    const order: RetireOrder = { cause, spreadMs, onEmpty: () => this.#onPoolEmpty() };
-    for (const { pool } of this.#leaving) pool.retire(order);
+    if (isFirst) this.#leave(successor instanceof PooledBackendService ? successor : null);
+    this.#retireOrder = { cause, spreadMs, onEmpty: () => this.#onPoolEmpty() };
+    for (const { pool } of this.#leaving) pool.retire(this.#retireOrder);
     this.#onPoolEmpty();
     return this.#retired;
   }
 
-  #leave(next: readonly PooledEndpoint[]): void {
-    this.#leaving = this.endpoints.filter(({ pool }) => !next.some((endpoint) => endpoint.pool === pool));
+  #leave(next: PooledBackendService | null): void {
+    this.#set.unwatch();
+    // What left before may have been shared with the successor, and then has left it too: that one waits for it.
+    const isTaken = (endpoint: PooledEndpoint) => next !== null && next.#holds(endpoint); // biome-ignore lint/complexity/useOptionalChain: not with a private member
+    for (const endpoint of this.#leaving) if (isTaken(endpoint)) this.#leaving.delete(endpoint);
+    for (const endpoint of this.endpoints) if (!isTaken(endpoint)) this.#leaving.add(endpoint);
     for (const { name, health } of this.endpoints) {
-      const after = next.find((endpoint) => endpoint.name === name)?.health ?? null;
+      const after = next?.endpoints.find((endpoint) => endpoint.name === name)?.health ?? null;
       if (after !== health) health?.stop(after === null);
     }
   }
 
-  #onPoolEmpty(): void {
-    if (this.#leaving.every(({ pool }) => pool.size === 0)) this.#onEmpty();
+  #holds({ pool }: PooledEndpoint): boolean {
+    for (const endpoint of this.#leaving) if (endpoint.pool === pool) return true;
+    return this.endpoints.some((endpoint) => endpoint.pool === pool);
   }
-}
 
-/** What `pick` hands out; `send` takes no other. */
-interface PooledEndpoint extends Endpoint {
-  readonly pool: EndpointPool;
-  /** null: no health check. */
-  readonly health: HealthCheck | null;
+  /** Names have other addresses: those that are gone take no new exchange and leave as at a reload, new ones are probed. */
+  #onEndpoints(gone: readonly PooledEndpoint[]): void {
+    const order: RetireOrder = { cause: 'retired', spreadMs: SPREAD_MS, onEmpty: () => this.#onPoolEmpty() };
+    for (const endpoint of gone) {
+      endpoint.health?.stop(true);
+      if (endpoint.pool.size === 0) continue;
+      this.#leaving.add(endpoint);
+      endpoint.pool.retire(order);
+    }
+    if (this.#retireOrder === null) {
+      if (this.#started) for (const { health } of this.endpoints) health?.start();
+      return;
+    }
+    // Retired while requests waited for a name: they are served, and what serves them leaves after them.
+    this.#set.unwatch();
+    queueMicrotask(() => {
+      for (const endpoint of this.endpoints) {
+        this.#leaving.add(endpoint);
+        endpoint.pool.retire(this.#retireOrder!);
+      }
+    });
+  }
+
+  #onPoolEmpty(): void {
+    for (const endpoint of this.#leaving) if (endpoint.pool.size === 0) this.#leaving.delete(endpoint);
+    if (this.#retired !== null && this.#leaving.size === 0) this.#onEmpty();
+  }
 }
 
 function httpVersionOf(protocol: BackendProtocol): 'http1' | 'http2' {
@@ -220,3 +270,6 @@ function healthCheck(
   };
   return new HealthCheck({ check, endpoint, protocol, identity, clock, onHealth, known });
 }
+
+/** As long as a reload takes (snapshot/retire-replaced.ts): an answer must not close every connection in one moment. */
+const SPREAD_MS = 1000;

@@ -256,6 +256,15 @@ export const CODES = {
     level: 'warn',
     doc: 'The name of the endpoint does not resolve.',
   },
+  backend_address_prohibited: {
+    status: 502,
+    statusDetails: 'failed_to_connect_to_backend',
+    proxyStatus: 'destination_ip_prohibited',
+    source: 'backend',
+    retry: 'yes',
+    level: 'warn',
+    doc: 'The name of the endpoint leads to addresses only that a name must not lead to (loopback, link-local, our own).',
+  },
   backend_unroutable: {
     status: 502,
     statusDetails: 'failed_to_connect_to_backend',

@@ -1,5 +1,4 @@
 import { open, readFile } from 'node:fs/promises';
-import type { Endpoint } from '../backend/contract.ts';
 import { systemClock } from '../base/clock.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
 import type { LinkedBackendService, LinkedConfiguration, LinkedHttpsProxy, LinkedProxy } from '../config/linked.ts';
@@ -100,7 +99,7 @@ export async function backendAnswer(options: BackendOptions): Promise<number> {
     return refuse(`Cannot find backendServices/${options.service}, expected one of ${names}`);
   }
   const explanations =
-    options.chain === undefined ? await dial(service, options) : await judgeFile(service, options.chain);
+    options.chain === undefined ? await dial(service, configuration, options) : await judgeFile(service, options.chain);
   if (typeof explanations === 'string') return refuse(explanations);
   const nowMs = systemClock.wallMs();
   print(options, explanations, () => explanations.map((explanation) => backendText(explanation, nowMs)).join('\n'));
@@ -153,22 +152,23 @@ async function judgeFile(service: LinkedBackendService, file: string): Promise<r
 
 async function dial(
   service: LinkedBackendService,
+  configuration: LinkedConfiguration,
   options: BackendOptions,
 ): Promise<readonly BackendExplanation[] | string> {
-  const endpoints: Endpoint[] = service.endpoints.map(({ host, port }) => {
-    return { name: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, address: host, port };
-  });
+  let endpoints: readonly { readonly host: string; readonly port: number }[] = service.endpoints;
   if (options.endpoint !== undefined) {
     const parts = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(options.endpoint);
     const port = Number(parts?.[3]);
     if (parts === null || port < 1 || port > 65_535)
       return `Cannot read --endpoint '${options.endpoint}', expected host:port or [address]:port`;
-    endpoints.splice(0, endpoints.length, { name: options.endpoint, address: parts[1] ?? parts[2] ?? '', port });
+    endpoints = [{ host: (parts[1] ?? parts[2] ?? '').toLowerCase(), port }];
   }
   if (endpoints.length === 0)
     return `Cannot dial backendServices/${service.name}: it has no endpoints; name one with --endpoint`;
+  const isAllowed = options.endpoint !== undefined;
   const explanations: BackendExplanation[] = [];
-  for (const endpoint of endpoints) explanations.push(await explainBackendEndpoint(service, endpoint, systemClock));
+  for (const endpoint of endpoints)
+    explanations.push(...(await explainBackendEndpoint(service, endpoint, configuration, systemClock, isAllowed)));
   return explanations;
 }
 

@@ -188,6 +188,7 @@ function linkService(service: Resource, spec: Spec<'backendServices'>, material:
     protocol: spec.protocol,
     timeoutSec: spec.timeoutSec,
     endpoints,
+    ipAddressSelectionPolicy: spec.ipAddressSelectionPolicy,
     maxConnectionsPerEndpoint: MAX_CONNECTIONS,
     maxPendingPerEndpoint: MAX_PENDING,
     healthCheck: linkHealthCheck(material.graph.resolve('healthChecks', spec.healthChecks[0])),
@@ -251,6 +252,7 @@ function linkSettings(spec: SallyportSpec, section: Section | null): SallyportSe
       ...spec.accessLog,
       destination: isPath ? join(section?.document.folder ?? '.', destination) : destination,
     },
+    dns: { ...spec.dns, dangerAllowPrivateNames: spec.dns.dangerAllowPrivateNames.map((name) => name.toLowerCase()) },
     dangerBackendMinTlsVersion: spec.dangerBackendMinTlsVersion ?? null,
   };
 }

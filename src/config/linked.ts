@@ -132,6 +132,8 @@ export interface LinkedBackendService {
   readonly customRequestHeaders: readonly CustomHeader[];
   readonly customResponseHeaders: readonly CustomHeader[];
   readonly endpoints: readonly LinkedEndpoint[];
+  /** Which addresses of names become endpoints; addresses that are written out are always used. */
+  readonly ipAddressSelectionPolicy: 'IPV4_ONLY' | 'PREFER_IPV6' | 'IPV6_ONLY';
   /** null for protocols HTTP and H2C. */
   readonly tls: LinkedBackendTls | null;
   /** Defaults of circuitBreakers (spec 3.5: 1024 each), counted per endpoint. */
@@ -245,6 +247,16 @@ export interface SallyportSettings {
     /** Slower bodies are cut (security rule 32). */
     readonly minBodyBytesPerSec: number;
     readonly minBodyRateWindowSec: number;
+  };
+  /** How the names of endpoints are looked up. */
+  readonly dns: {
+    /** `address` or `address:port`; empty: those of the system. */
+    readonly servers: readonly string[];
+    readonly timeoutSec: number;
+    readonly minTtlSec: number;
+    readonly maxTtlSec: number;
+    /** Lower case. */
+    readonly dangerAllowPrivateNames: readonly string[];
   };
   readonly dangerBackendMinTlsVersion: 'TLS_1_0' | 'TLS_1_1' | 'TLS_1_2' | 'TLS_1_3' | null;
 }

@@ -1,11 +1,23 @@
+import { isIP } from 'node:net';
 import { type BackendIdentity, CONNECT_TIMEOUT_MS, connect } from '../backend/connect.ts';
 import type { Endpoint } from '../backend/contract.ts';
+import { prohibition } from '../backend/destination-rules.ts';
+import { FAMILIES } from '../backend/endpoint-set.ts';
 import { noBackendEvents } from '../backend/events.ts';
 import { createBackendIdentity } from '../backend/identity.ts';
+import { nameLookup } from '../backend/name-lookup.ts';
+import { nameTerms } from '../backend/name-terms.ts';
 import { SessionStore } from '../backend/session-store.ts';
 import { connectError } from '../backend/translate-error.ts';
 import type { Clock } from '../base/clock.ts';
-import type { LinkedBackendService, LinkedBackendTls, LinkedRevocation } from '../config/linked.ts';
+import { CODES } from '../base/error-codes.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import type {
+  LinkedBackendService,
+  LinkedBackendTls,
+  LinkedConfiguration,
+  LinkedRevocation,
+} from '../config/linked.ts';
 import { type TrustStore, trustStore } from '../pki/trust-store.ts';
 import type { Verdict } from '../pki/verdict.ts';
 import { verify } from '../pki/verify.ts';
@@ -64,12 +76,46 @@ export function explainBackendChain(
   return explanationOf(service, source, chain, verdict, clock.wallMs(), NOTHING_DIALLED);
 }
 
-/** Dials an endpoint exactly as the proxy does, sends no request, and explains what it showed. Never rejects. */
-export function explainBackendEndpoint(
+/**
+ * What each address of an endpoint shows: of one by name, all that the proxy would look up and be permitted, and why it uses none of the
+ * others. `isAllowed`: the name may lead anywhere, as the person who asks has written it. Never rejects.
+ */
+export async function explainBackendEndpoint(
   service: LinkedBackendService,
-  endpoint: Endpoint,
+  { host, port }: { readonly host: string; readonly port: number },
+  configuration: LinkedConfiguration,
   clock: Clock,
-): Promise<BackendExplanation> {
+  isAllowed = false,
+): Promise<readonly BackendExplanation[]> {
+  if (isIP(host) !== 0)
+    return [await explainAddress(service, { name: hostPort(host, port), address: host, port }, clock)];
+  const terms = nameTerms(configuration);
+  const permissions = isAllowed ? { allowedNames: [host], ownDoors: [] } : terms;
+  const failed = (code: ErrorCode, detail: string) => {
+    const dialled: Dialled = { connection: null, failure: { statusDetails: CODES[code].statusDetails, detail } };
+    return explanationOf(service, hostPort(host, port), [], null, clock.wallMs(), dialled);
+  };
+  let addresses: readonly string[];
+  try {
+    ({ addresses } = await nameLookup(terms).lookUp(host, FAMILIES[service.ipAddressSelectionPolicy]));
+  } catch (error) {
+    return [failed('backend_dns_failed', `${host}: ${(error as NodeJS.ErrnoException).code ?? ''}`)];
+  }
+  const explanations: BackendExplanation[] = [];
+  for (const address of addresses) {
+    const reason = prohibition(host, address, port, permissions);
+    const endpoint: Endpoint = { name: hostPort(address, port), address, port, host };
+    explanations.push(
+      reason === null
+        ? await explainAddress(service, endpoint, clock)
+        : failed('backend_address_prohibited', `${host} leads to ${address}: ${reason}`),
+    );
+  }
+  return explanations;
+}
+
+/** Dials an address exactly as the proxy does, sends no request, and explains what it showed. Never rejects. */
+function explainAddress(service: LinkedBackendService, endpoint: Endpoint, clock: Clock): Promise<BackendExplanation> {
   const seen: { chain: readonly Uint8Array[]; verdict: Verdict | null } = { chain: [], verdict: null };
   const { promise, resolve } = Promise.withResolvers<BackendExplanation>();
   const explain = (dialled: Dialled) =>
@@ -106,6 +152,10 @@ export function explainBackendEndpoint(
     });
   });
   return promise;
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 interface Dialled {

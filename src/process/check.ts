@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { noBackendEvents } from '../backend/events.ts';
+import { NameResolver, noNameEvents } from '../backend/name-resolver.ts';
 import { SessionStore } from '../backend/session-store.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Diagnostic } from '../config/diagnostic.ts';
@@ -22,6 +23,7 @@ export async function checkConfiguration(path: string, env: NodeJS.ProcessEnv): 
       recorder: { started: () => {}, finished: () => {} },
       backendEvents: noBackendEvents,
       backendSessions: new SessionStore(systemClock),
+      names: new NameResolver(noNameEvents),
       ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
     });
   } catch (error) {

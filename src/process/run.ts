@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
+import { NameResolver } from '../backend/name-resolver.ts';
 import { SessionStore } from '../backend/session-store.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Diagnostic } from '../config/diagnostic.ts';
@@ -46,6 +47,7 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
     recorder: telemetry.recorder,
     backendEvents: telemetry.backendEvents,
     backendSessions: new SessionStore(systemClock),
+    names: new NameResolver(telemetry.nameEvents),
     ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
   };
   try {

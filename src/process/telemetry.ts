@@ -1,4 +1,5 @@
 import type { BackendEvents } from '../backend/events.ts';
+import type { NameEvents } from '../backend/name-resolver.ts';
 import { systemClock } from '../base/clock.ts';
 import type { SallyportSettings } from '../config/linked.ts';
 import type { FrontendEvents } from '../frontend/contract.ts';
@@ -12,6 +13,7 @@ import { HandshakeLog } from '../telemetry/handshake-log.ts';
 import { LineWriter } from '../telemetry/line-writer.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
+import { NameTelemetry } from '../telemetry/name-telemetry.ts';
 import { RecentFailures } from '../telemetry/recent-failures.ts';
 import { ShadowClients } from '../telemetry/shadow-clients.ts';
 
@@ -24,6 +26,7 @@ export interface ProcessTelemetry {
   readonly recorder: ExchangeRecorder;
   readonly frontendEvents: FrontendEvents;
   readonly backendEvents: BackendEvents;
+  readonly nameEvents: NameEvents;
   readonly backendRefusals: BackendRefusals;
   /** SIGUSR2: goes on in a new file where the access log is one; false where it is standard output. */
   reopenAccessLog(): boolean;
@@ -66,6 +69,7 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
       requests: metrics.requests,
     }),
     backendEvents: backends,
+    nameEvents: new NameTelemetry(metrics.names, log),
     backendRefusals: backends.refusals,
     reopenAccessLog: () => accessWriter.reopen(),
     async close() {

@@ -16,8 +16,8 @@ export function provisionServices(
       services.set(linked.name, before);
       continue;
     }
-    const { clock, backendEvents: events, backendSessions: sessions } = parts;
-    const service = createBackendService(linked, { clock, events, sessions }, before?.service ?? null);
+    const { clock, backendEvents: events, backendSessions: sessions, names } = parts;
+    const service = createBackendService(linked, { clock, events, sessions, names }, before?.service ?? null);
     services.set(linked.name, { digest: linked.digest, service });
   }
   return services;

@@ -1,4 +1,5 @@
 import type { BackendEvents } from '../backend/events.ts';
+import type { NameResolver } from '../backend/name-resolver.ts';
 import type { SessionStore } from '../backend/session-store.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
@@ -11,6 +12,8 @@ export interface SnapshotParts {
   readonly backendEvents: BackendEvents;
   /** TLS sessions with backends: they outlive a reload that leaves an identity as it was. */
   readonly backendSessions: SessionStore;
+  /** The names of endpoints; `activate` gives it the settings of the configuration. */
+  readonly names: NameResolver;
   /** The secrets of session tickets; `activate` gives them those of the configuration. */
   readonly ticketKeys: TicketKeys;
 }

@@ -1,4 +1,5 @@
 import type { BackendService } from '../backend/contract.ts';
+import { nameTerms } from '../backend/name-terms.ts';
 import { digestOf } from '../base/digest.ts';
 import type { LinkedConfiguration, LinkedProxy, LinkedTrustConfig } from '../config/linked.ts';
 import { ServiceFieldRules } from '../forward/field-rules.ts';
@@ -70,6 +71,7 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
   const { ticketSecrets, settings } = next.configuration;
   const { rotationSec, dangerTls12Tickets: dangerTls12 } = settings.sessionTickets;
   parts.ticketKeys.use({ secrets: ticketSecrets.secrets, rotationSec, dangerTls12 });
+  parts.names.use(nameTerms(next.configuration));
   for (const linked of next.configuration.listeners) {
     const listener = next.listeners.get(listenerKey(linked.address, linked.port));
     const { services, fields } = next;

@@ -76,6 +76,9 @@ export class BackendMetrics {
   /** Counted when it closes. */
   onRevoked(): void {}
 
+  /** Logged, not counted. */
+  onProhibitedAddress(): void {}
+
   /** null: it is not probed any more. */
   onHealth(service: string, endpoint: string, isHealthy: boolean | null): void {
     if (isHealthy === null) this.#healthy.remove(service, endpoint);

@@ -55,6 +55,16 @@ export class BackendTelemetry {
     });
   }
 
+  /** Never a stranger's doing alone: somebody has changed a name of the configuration. */
+  onProhibitedAddress(service: string, name: string, address: string, reason: string): void {
+    this.#log.warn('the name of an endpoint leads where it must not: that address is not used', {
+      backendService: service,
+      name,
+      address,
+      reason,
+    });
+  }
+
   onHealth(service: string, endpoint: string, isHealthy: boolean | null, reason: string): void {
     this.#metrics.onHealth(service, endpoint, isHealthy);
     const known = this.#health.get(service) ?? new Map<string, boolean>();

@@ -4,6 +4,7 @@ import { CertificateMetrics } from './certificate-metrics.ts';
 import { CrlMetrics } from './crl-metrics.ts';
 import { HandshakeMetrics } from './handshake-metrics.ts';
 import { HelloMetrics } from './hello-metrics.ts';
+import { NameMetrics } from './name-telemetry.ts';
 import { countDroppedLines, ProcessMetrics } from './process-metrics.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
@@ -16,6 +17,7 @@ export class Metrics {
   readonly handshakes: HandshakeMetrics;
   readonly hellos: HelloMetrics;
   readonly backends: BackendMetrics;
+  readonly names: NameMetrics;
   readonly certificates: CertificateMetrics;
   readonly crls: CrlMetrics;
   readonly process: ProcessMetrics;
@@ -28,6 +30,7 @@ export class Metrics {
     this.handshakes = new HandshakeMetrics(this.#registry, this.certificates);
     this.hellos = new HelloMetrics(this.#registry);
     this.backends = new BackendMetrics(this.#registry);
+    this.names = new NameMetrics(this.#registry);
     this.process = new ProcessMetrics(this.#registry, version);
   }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, isIP, type Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type {
   BackendCall,
@@ -11,6 +11,7 @@ import type {
   Requester,
 } from '#src/backend/contract.ts';
 import type { BackendEvents } from '#src/backend/events.ts';
+import { DEFAULT_TERMS, NameResolver, noNameEvents } from '#src/backend/name-resolver.ts';
 import { type BackendDependencies, createBackendService } from '#src/backend/service.ts';
 import { SessionStore } from '#src/backend/session-store.ts';
 import { type Clock, systemClock } from '#src/base/clock.ts';
@@ -182,6 +183,7 @@ export class EventLog implements BackendEvents {
   readonly revoked: Refused[] = [];
   /** 'up', 'down: REASON' or 'gone', by endpoint. */
   readonly health: string[] = [];
+  readonly prohibited: string[] = [];
 
   onConnect(_service: string, facts: BackendConnectionFacts): void {
     this.connects.push(facts);
@@ -203,6 +205,10 @@ export class EventLog implements BackendEvents {
     this.revoked.push(verdict);
   }
 
+  onProhibitedAddress(_service: string, name: string, address: string, reason: string): void {
+    this.prohibited.push(`${name} ${address}: ${reason}`);
+  }
+
   onHealth(_service: string, endpoint: string, isHealthy: boolean | null, reason: string): void {
     const state = isHealthy === null ? 'gone' : isHealthy ? 'up' : `down: ${reason}`;
     this.health.push(`${endpoint} ${state}`);
@@ -222,6 +228,9 @@ export interface ServiceOptions {
   readonly connectTimeoutMs?: number;
   readonly healthCheck?: LinkedHealthCheck | null;
   readonly previous?: BackendService;
+  /** By default every name may lead anywhere. */
+  readonly names?: NameResolver;
+  readonly ipAddressSelectionPolicy?: LinkedBackendService['ipAddressSelectionPolicy'];
 }
 
 /** A service as src/config would link it. */
@@ -232,7 +241,8 @@ export function makeService(options: ServiceOptions): BackendService {
     digest: digestOf('shop'),
     protocol: options.protocol ?? 'HTTP',
     timeoutSec: 30,
-    endpoints: options.ports.map((port) => ({ host, port, isFqdn: false })),
+    endpoints: options.ports.map((port) => ({ host, port, isFqdn: isIP(host) === 0 })),
+    ipAddressSelectionPolicy: options.ipAddressSelectionPolicy ?? 'IPV4_ONLY',
     tls: options.tls ?? null,
     maxConnectionsPerEndpoint: options.maxConnections ?? 16,
     maxPendingPerEndpoint: options.maxPending ?? 16,
@@ -244,6 +254,7 @@ export function makeService(options: ServiceOptions): BackendService {
     clock,
     events: options.events ?? new EventLog(),
     sessions: options.sessions ?? new SessionStore(clock),
+    names: options.names ?? new NameResolver(noNameEvents, { ...DEFAULT_TERMS, allowedNames: [host] }),
     connectTimeoutMs: options.connectTimeoutMs ?? 5000,
   };
   return createBackendService(linked, dependencies, options.previous ?? null);

@@ -93,6 +93,7 @@ describe('loadConfiguration()', () => {
       admin: { address: '127.0.0.1', port: 9901, hosts: [], dangerExposeDetails: false },
       workers: 'auto',
       drain: { delaySec: 5, timeoutSec: 30 },
+      dns: { servers: [], timeoutSec: 2, minTtlSec: 1, maxTtlSec: 60, dangerAllowPrivateNames: [] },
       sessionTickets: { rotationSec: 28_800, dangerTls12Tickets: false },
       accessLog: { format: 'json', destination: folder.file('logs/access.log'), sampleRate: 1, handshakeSampleRate: 0 },
       limits: {

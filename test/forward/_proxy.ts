@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { BackendService } from '#src/backend/contract.ts';
 import { noBackendEvents } from '#src/backend/events.ts';
+import { NameResolver, noNameEvents } from '#src/backend/name-resolver.ts';
 import { createBackendService } from '#src/backend/service.ts';
 import { SessionStore } from '#src/backend/session-store.ts';
 import { systemClock } from '#src/base/clock.ts';
@@ -55,6 +56,7 @@ export async function startProxy(
       protocol: 'HTTP',
       timeoutSec,
       endpoints: ports.map((port) => ({ host: '127.0.0.1', port, isFqdn: false })),
+      ipAddressSelectionPolicy: 'IPV4_ONLY',
       tls: null,
       maxConnectionsPerEndpoint: 100,
       maxPendingPerEndpoint: 100,
@@ -63,7 +65,12 @@ export async function startProxy(
       customResponseHeaders: [],
       ...overrides,
     },
-    { clock: systemClock, events: noBackendEvents, sessions: new SessionStore(systemClock) },
+    {
+      clock: systemClock,
+      events: noBackendEvents,
+      sessions: new SessionStore(systemClock),
+      names: new NameResolver(noNameEvents),
+    },
   );
   const proxy: FrontendProxy = {
     name: 'web',

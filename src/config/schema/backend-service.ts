@@ -36,6 +36,9 @@ export const backendServiceSchema = resource('backendServices', {
   backends: z.array(backend).default([]),
   healthChecks: z.array(reference('healthChecks')).max(1, 'expected at most 1 health check').default([]), // spec 3.5
   timeoutSec: integerBetween(1, 2_147_483_647).default(30), // spec 3.5
+  ipAddressSelectionPolicy: z.enum(['IPV4_ONLY', 'PREFER_IPV6', 'IPV6_ONLY']).default('IPV4_ONLY').meta({
+    description: 'Which addresses of INTERNET_FQDN_PORT names are used.',
+  }),
   localityLbPolicy: onlyNeutral('ROUND_ROBIN'),
   sessionAffinity: onlyNeutral('NONE'),
   affinityCookieTtlSec: onlyNeutral(0),

@@ -149,7 +149,6 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     haPolicy: '',
     externalManagedMigrationState: '',
     externalManagedMigrationTestingPercentage: '',
-    ipAddressSelectionPolicy: '',
     orchestrationInfo: '',
     dynamicForwarding: '',
   },

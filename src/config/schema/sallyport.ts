@@ -85,6 +85,24 @@ export const sallyportSchema = z.strictObject({
         .meta({ description: 'For how long it must have been too slow.' }),
     })
     .prefault({}),
+  dns: z
+    .strictObject({
+      servers: z
+        .array(z.string())
+        .max(8, 'expected at most 8 servers')
+        .default([])
+        .meta({ description: 'IP addresses, with a port where it is not 53; none: those of the system.' }),
+      timeoutSec: integerBetween(1, 30).default(2).meta({ description: 'For an answer of one server; asked twice.' }),
+      minTtlSec: integerBetween(1, 3600).default(1),
+      maxTtlSec: integerBetween(1, 86_400)
+        .default(60)
+        .meta({ description: 'A name is looked up again after the time to live of its answer, within these bounds.' }),
+      dangerAllowPrivateNames: z.array(z.string()).default([]).meta({
+        description:
+          'Names of endpoints that may lead to loopback, link-local and other addresses that names must not lead to.',
+      }),
+    })
+    .prefault({}),
   dangerBackendMinTlsVersion: z
     .enum(['TLS_1_0', 'TLS_1_1', 'TLS_1_2', 'TLS_1_3'])
     .optional()
