@@ -183,16 +183,15 @@ class PooledBackendService implements BackendService {
   #leave(next: PooledBackendService | null): void {
     this.#set.unwatch();
     // What left before may have been shared with the successor, and then has left it too: that one waits for it.
-    const isTaken = (endpoint: PooledEndpoint) => next !== null && next.#holds(endpoint); // biome-ignore lint/complexity/useOptionalChain: not with a private member
-    for (const endpoint of this.#leaving) if (isTaken(endpoint)) this.#leaving.delete(endpoint);
-    for (const endpoint of this.endpoints) if (!isTaken(endpoint)) this.#leaving.add(endpoint);
+    for (const endpoint of this.#leaving) if (next?.holds(endpoint) === true) this.#leaving.delete(endpoint);
+    for (const endpoint of this.endpoints) if (next?.holds(endpoint) !== true) this.#leaving.add(endpoint);
     for (const { name, health } of this.endpoints) {
       const after = next?.endpoints.find((endpoint) => endpoint.name === name)?.health ?? null;
       if (after !== health) health?.stop(after === null);
     }
   }
 
-  #holds({ pool }: PooledEndpoint): boolean {
+  holds({ pool }: PooledEndpoint): boolean {
     for (const endpoint of this.#leaving) if (endpoint.pool === pool) return true;
     return this.endpoints.some((endpoint) => endpoint.pool === pool);
   }
