@@ -93,6 +93,7 @@ certificates:
   - { name: to-backends, scope: CLIENT_AUTH, selfManaged: { pemCertificateFile: certs/proxy-client.crt, pemPrivateKeyFile: certs/proxy-client.key } }
 sallyport:
   admin: { address: 127.0.0.1, port: ${adminPort} }
+  workers: 1
   drain: { delaySec: 0, timeoutSec: 5 }
 `;
 }

@@ -8,10 +8,13 @@ import { formatDiagnostic } from '../config/diagnostic.ts';
 import { type Loaded, loadConfiguration, type NotLoaded } from '../config/load.ts';
 import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
 import { SHORTEST_SECRET_BYTES, TicketKeys } from '../tls/ticket-keys.ts';
+import { pooledSources } from './cluster/pooled-sources.ts';
+import { WorkerPool } from './cluster/worker-pool.ts';
 import { liveSources } from './live-sources.ts';
 import { LocalDataPath } from './local-data-path.ts';
-import { ProxyProcess } from './proxy-process.ts';
-import { buildTelemetry } from './telemetry.ts';
+import { ProxyProcess, type ProxyProcessParts } from './proxy-process.ts';
+import { buildTelemetry, type ProcessTelemetry } from './telemetry.ts';
+import { usableCores } from './usable-cores.ts';
 import { version } from './version.ts';
 
 export interface StartOptions {
@@ -42,6 +45,28 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
   const telemetry = openTelemetry(loaded.configuration.settings.accessLog, version());
   for (const warning of loaded.warnings)
     telemetry.log.warn('configuration warning', { warning: formatDiagnostic(warning) });
+  const { workers } = loaded.configuration.settings;
+  const carrier = carrierFor(workers === 'auto' ? usableCores() : workers, configPath, telemetry);
+  try {
+    const running = new ProxyProcess({ load, configPath, clock: systemClock, telemetry, ...carrier }, loaded);
+    await running.start(loaded);
+    return running;
+  } catch (error) {
+    await telemetry.close();
+    throw new StartError((error as Error).message, [], error);
+  }
+}
+
+/** One worker would be this process with another one beside it. */
+function carrierFor(
+  workers: number,
+  configPath: string,
+  telemetry: ProcessTelemetry,
+): Pick<ProxyProcessParts, 'dataPath' | 'sources'> {
+  if (workers > 1) {
+    const pool = new WorkerPool({ workers, configPath, telemetry });
+    return { dataPath: pool, sources: pooledSources(telemetry, pool) };
+  }
   const parts: SnapshotParts = {
     clock: systemClock,
     recorder: telemetry.recorder,
@@ -50,16 +75,8 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
     names: new NameResolver(telemetry.nameEvents),
     ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
   };
-  try {
-    const dataPath = new LocalDataPath(parts, telemetry.frontendEvents);
-    const sources = liveSources(telemetry, () => dataPath.snapshot);
-    const running = new ProxyProcess({ load, configPath, clock: systemClock, telemetry, dataPath, sources }, loaded);
-    await running.start(loaded);
-    return running;
-  } catch (error) {
-    await telemetry.close();
-    throw new StartError((error as Error).message, [], error);
-  }
+  const dataPath = new LocalDataPath(parts, telemetry.frontendEvents);
+  return { dataPath, sources: liveSources(telemetry, () => dataPath.snapshot) };
 }
 
 function openTelemetry(...args: Parameters<typeof buildTelemetry>): ReturnType<typeof buildTelemetry> {

@@ -10,7 +10,7 @@ import { BackendTelemetry } from '../telemetry/backend-telemetry.ts';
 import { ExchangeTelemetry } from '../telemetry/exchange-telemetry.ts';
 import { FrontendTelemetry } from '../telemetry/frontend-telemetry.ts';
 import { HandshakeLog } from '../telemetry/handshake-log.ts';
-import { LineWriter } from '../telemetry/line-writer.ts';
+import { type LineSink, LineWriter } from '../telemetry/line-writer.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { NameTelemetry } from '../telemetry/name-telemetry.ts';
@@ -28,6 +28,8 @@ export interface ProcessTelemetry {
   readonly backendEvents: BackendEvents;
   readonly nameEvents: NameEvents;
   readonly backendRefusals: BackendRefusals;
+  /** Standard output: lines of other processes go to its one writer. */
+  readonly stdout: LineSink;
   /** SIGUSR2: goes on in a new file where the access log is one; false where it is standard output. */
   reopenAccessLog(): boolean;
   /** Writes everything out; lines after it are lost. */
@@ -71,6 +73,7 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
     backendEvents: backends,
     nameEvents: new NameTelemetry(metrics.names, log),
     backendRefusals: backends.refusals,
+    stdout,
     reopenAccessLog: () => accessWriter.reopen(),
     async close() {
       handshakeLog.close();

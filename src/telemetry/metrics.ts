@@ -44,6 +44,11 @@ export class Metrics {
     return this.#registry.metrics();
   }
 
+  /** For MetricSums of another process. */
+  async snapshot(): Promise<string> {
+    return JSON.stringify(await this.#registry.getMetricsAsJSON());
+  }
+
   get contentType(): string {
     return this.#registry.contentType;
   }

@@ -7,6 +7,8 @@ export class ProcessMetrics {
   readonly #lastReloadSuccessful: Series;
   readonly #lastReloadSuccess: Series;
   readonly #draining: Series;
+  readonly #workers: Family;
+  readonly #workersEnded: Family;
 
   constructor(registry: Registry, version: string) {
     this.#reloads = new Family('counter', registry, {
@@ -29,6 +31,16 @@ export class ProcessMetrics {
       help: '1 from SIGTERM to the end.',
       labels: [],
     }).series();
+    this.#workers = new Family('gauge', registry, {
+      name: 'sallyport_workers',
+      help: 'Worker processes; running are those that carry traffic under the newest configuration. Absent in a single process.',
+      labels: ['state'],
+    });
+    this.#workersEnded = new Family('counter', registry, {
+      name: 'sallyport_workers_ended_total',
+      help: 'Worker processes that ended unasked, by cause, and were replaced.',
+      labels: ['cause'],
+    });
     new Family('gauge', registry, {
       name: 'sallyport_build_info',
       help: 'Always 1.',
@@ -52,10 +64,23 @@ export class ProcessMetrics {
     else this.#lastReloadSuccessful.value = 0;
   }
 
+  workers(running: number, starting: number): void {
+    this.#workers.series('running').value = running;
+    this.#workers.series('starting').value = starting;
+    for (const cause of WORKER_END_CAUSES) this.#workersEnded.series(cause);
+  }
+
+  workerEnded(cause: WorkerEndCause): void {
+    this.#workersEnded.series(cause).value++;
+  }
+
   drainStarted(): void {
     this.#draining.value = 1;
   }
 }
+
+/** crashed: by itself or by a signal; hung: its event loop stood; refused: it could not start; misbehaved: it sent what no worker sends. */
+export type WorkerEndCause = (typeof WORKER_END_CAUSES)[number];
 
 /** Lines that the log and the access log lost; read when scraped. */
 export function countDroppedLines(
@@ -72,6 +97,8 @@ export function countDroppedLines(
     },
   });
 }
+
+const WORKER_END_CAUSES = ['crashed', 'hung', 'refused', 'misbehaved'] as const;
 
 // Gauges named _total, which `promtool check metrics` refuses.
 const REFUSED_BY_PROMTOOL = [

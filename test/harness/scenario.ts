@@ -191,6 +191,7 @@ export function scenarioConfiguration(
     ),
     sallyport: {
       admin: { address: '127.0.0.1', port: adminPort },
+      workers: 1, // whatever machine it is; tests of workers say how many
       drain: { delaySec: 0, timeoutSec: 5 },
       ...options.sallyport,
     },

@@ -159,6 +159,7 @@ function configurationOf(
     ],
     sallyport: {
       admin: { address: '127.0.0.1', port: adminPort },
+      workers: 1,
       drain: { delaySec: 0, timeoutSec: 5 },
       accessLog: { handshakeSampleRate: 1 },
     },

@@ -192,6 +192,7 @@ async function configuration(): Promise<Record<string, unknown>> {
     networkEndpointGroups: [group('told', backend), group('untold', backend), group('http2', http2Backend)],
     sallyport: {
       admin: { address: '127.0.0.1', port: await freePort() },
+      workers: 1,
       drain: { delaySec: 0, timeoutSec: 2 },
       accessLog: { sampleRate: 1 },
     },

@@ -29,13 +29,6 @@ export function checkSettings({ settings, findings }: RuleContext, section: Sect
       'The admin server shows configuration, certificates and handshakes to whoever reaches it; remove dangerExposeDetails unless the network keeps strangers out',
     );
   }
-  if (settings.workers !== 'auto' && settings.workers > 1) {
-    findings.error(
-      section,
-      ['workers'],
-      `Cannot accept workers: found ${settings.workers}, but worker processes are not supported yet; write auto or 1`,
-    );
-  }
   const { masterKeyFile, dangerTls12Tickets } = settings.sessionTickets;
   if (dangerTls12Tickets) {
     findings.warning(
