@@ -1,17 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
-import { NameResolver } from '../backend/name-resolver.ts';
-import { SessionStore } from '../backend/session-store.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Diagnostic } from '../config/diagnostic.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
 import { type Loaded, loadConfiguration, type NotLoaded } from '../config/load.ts';
-import type { SnapshotParts } from '../snapshot/snapshot-parts.ts';
-import { SHORTEST_SECRET_BYTES, TicketKeys } from '../tls/ticket-keys.ts';
+import { SHORTEST_SECRET_BYTES } from '../tls/ticket-keys.ts';
 import { pooledSources } from './cluster/pooled-sources.ts';
 import { WorkerPool } from './cluster/worker-pool.ts';
 import { liveSources } from './live-sources.ts';
 import { LocalDataPath } from './local-data-path.ts';
+import { processParts } from './process-parts.ts';
 import { ProxyProcess, type ProxyProcessParts } from './proxy-process.ts';
 import { buildTelemetry, type ProcessTelemetry } from './telemetry.ts';
 import { usableCores } from './usable-cores.ts';
@@ -67,14 +65,7 @@ function carrierFor(
     const pool = new WorkerPool({ workers, configPath, telemetry });
     return { dataPath: pool, sources: pooledSources(telemetry, pool) };
   }
-  const parts: SnapshotParts = {
-    clock: systemClock,
-    recorder: telemetry.recorder,
-    backendEvents: telemetry.backendEvents,
-    backendSessions: new SessionStore(systemClock),
-    names: new NameResolver(telemetry.nameEvents),
-    ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
-  };
+  const parts = processParts(telemetry, randomBytes(SHORTEST_SECRET_BYTES));
   const dataPath = new LocalDataPath(parts, telemetry.frontendEvents);
   return { dataPath, sources: liveSources(telemetry, () => dataPath.snapshot) };
 }

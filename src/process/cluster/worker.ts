@@ -1,13 +1,12 @@
 import cluster from 'node:cluster';
-import { SessionStore } from '../../backend/session-store.ts';
 import { systemClock } from '../../base/clock.ts';
 import { startDeadline } from '../../base/deadline.ts';
 import { formatDiagnostic } from '../../config/diagnostic.ts';
 import { type Loaded, loadConfiguration } from '../../config/load.ts';
-import { TicketKeys } from '../../tls/ticket-keys.ts';
 import type { Prepared } from '../data-path.ts';
 import { backendStatuses, handshakeStatus } from '../live-sources.ts';
 import { LocalDataPath } from '../local-data-path.ts';
+import { processParts } from '../process-parts.ts';
 import { endOnDefects } from '../signals.ts';
 import { buildTelemetry, type ProcessTelemetry } from '../telemetry.ts';
 import { version as programVersion } from '../version.ts';
@@ -98,16 +97,7 @@ class WorkerProcess {
     if (this.#running !== null) return this.#running.dataPath;
     const telemetry = buildTelemetry(configuration.settings.accessLog, programVersion());
     endOnDefects(telemetry);
-    const dataPath = new LocalDataPath(
-      {
-        clock: systemClock,
-        recorder: telemetry.recorder,
-        backendEvents: telemetry.backendEvents,
-        backendSessions: new SessionStore(systemClock),
-        ticketKeys: new TicketKeys(ticketSecret),
-      },
-      telemetry.frontendEvents,
-    );
+    const dataPath = new LocalDataPath(processParts(telemetry, ticketSecret), telemetry.frontendEvents);
     this.#running = { telemetry, dataPath };
     this.#adopt(configuration); // the first connections may come before commit
     setInterval(() => this.#push(), PUSH_INTERVAL_MS).unref();
