@@ -39,6 +39,7 @@ export class EndpointSet {
   readonly #options: EndpointSetOptions;
   readonly #families: Families;
   readonly #named: readonly NamedEndpoint[];
+  #isClosing = false;
   /** Those that were reported, `name address`. */
   #prohibited: ReadonlySet<string> = new Set();
 
@@ -64,8 +65,9 @@ export class EndpointSet {
     if (this.#named.length > 0) this.#update(); // others may have looked them up already
   }
 
-  /** Names for which nobody waits are looked up no more. */
+  /** Names are looked up no more, those for which somebody waits after that. */
   unwatch(): void {
+    this.#isClosing = true;
     for (const named of this.#named) {
       if (named.unresolved.size > 0) continue;
       named.unwatch?.();
@@ -79,6 +81,7 @@ export class EndpointSet {
     const gone = before.filter((endpoint) => !now.includes(endpoint));
     if (gone.length > 0 || now.length > before.length) this.#options.onChange(gone);
     for (const { unresolved, addresses } of this.#resolved()) unresolved.handOver(addresses.map(({ pool }) => pool));
+    if (this.#isClosing) this.unwatch();
   }
 
   #build(): readonly PooledEndpoint[] {

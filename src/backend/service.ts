@@ -210,7 +210,6 @@ class PooledBackendService implements BackendService {
       return;
     }
     // Retired while requests waited for a name: they are served, and what serves them leaves after them.
-    this.#set.unwatch();
     queueMicrotask(() => {
       for (const endpoint of this.endpoints) {
         this.#leaving.add(endpoint);

@@ -219,6 +219,8 @@ export interface ServiceOptions {
   readonly protocol?: 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
   readonly ports: readonly number[];
   readonly host?: string;
+  /** Several, each with all ports; instead of `host`. */
+  readonly hosts?: readonly string[];
   readonly tls?: LinkedBackendTls | null;
   readonly maxConnections?: number;
   readonly maxPending?: number;
@@ -241,7 +243,9 @@ export function makeService(options: ServiceOptions): BackendService {
     digest: digestOf('shop'),
     protocol: options.protocol ?? 'HTTP',
     timeoutSec: 30,
-    endpoints: options.ports.map((port) => ({ host, port, isFqdn: isIP(host) === 0 })),
+    endpoints: (options.hosts ?? [host]).flatMap((one) =>
+      options.ports.map((port) => ({ host: one, port, isFqdn: isIP(one) === 0 })),
+    ),
     ipAddressSelectionPolicy: options.ipAddressSelectionPolicy ?? 'IPV4_ONLY',
     tls: options.tls ?? null,
     maxConnectionsPerEndpoint: options.maxConnections ?? 16,
