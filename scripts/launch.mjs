@@ -17,7 +17,10 @@ const verbs = {
   demo: () => runSallyport(['demo', ...rest]),
   sallyport: () => runSallyport(rest),
   test: () => runOnPinnedNode([...jest, ...rest], { cwd: root }),
-  interop: () => runOnPinnedNode([...jest, '-c', 'jest.interop.config.js', ...rest], { cwd: root }),
+  interop: () => {
+    ensureInstalled(join(root, 'test', 'interop', 'kubernetes-tools'));
+    return runOnPinnedNode([...jest, '-c', 'jest.interop.config.js', ...rest], { cwd: root });
+  },
   bench: () => {
     ensureInstalled(join(root, 'bench'));
     return runOnPinnedNode(['bench/main.ts', ...rest], { cwd: root });

@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
+
+export interface HaproxyServer {
+  readonly port: number;
+  /** Of the admin server whose /readyz decides whether it gets connections; absent: it always does. */
+  readonly adminPort?: number;
+  /** What follows the address, for instance `send-proxy-v2`. */
+  readonly extra?: string;
+}
+
+export interface Haproxy {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** A real HAProxy (Debian) as an L4 balancer: TCP mode, round robin, probes every 100 ms. Stopped by its process id. */
+export async function startHaproxy(servers: readonly HaproxyServer[]): Promise<Haproxy> {
+  const folder = await mkdtemp(join(tmpdir(), 'haproxy-'));
+  const port = await freePort();
+  const lines = servers.map(({ port: to, adminPort, extra = '' }, index) => {
+    const check = adminPort === undefined ? '' : `check addr 127.0.0.1 port ${adminPort} inter 100ms fall 1 rise 1`;
+    return `  server s${index} 127.0.0.1:${to} ${check} ${extra}`;
+  });
+  await writeFile(
+    join(folder, 'haproxy.cfg'),
+    `global
+  maxconn 2000
+defaults
+  mode tcp
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+frontend in
+  bind 127.0.0.1:${port}
+  default_backend out
+backend out
+  balance roundrobin
+  option redispatch
+  retries 3
+${servers.some(({ adminPort }) => adminPort !== undefined) ? '  option httpchk GET /readyz\n  http-check send hdr Host 127.0.0.1\n' : ''}${lines.join('\n')}
+`,
+  );
+  const child = spawn('haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = once(child, 'exit');
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
+  for (let attempt = 0; !(await accepts(port)); attempt++) {
+    if (attempt === 100 || child.exitCode !== null) throw new Error(`haproxy does not listen on ${port}: ${errors}`);
+    await sleep(50);
+  }
+  return {
+    port,
+    async stop() {
+      child.kill('SIGKILL');
+      await ended;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  const open = await Promise.race([
+    once(socket, 'connect').then(() => true),
+    once(socket, 'error').then(() => false),
+  ]).catch(() => false);
+  socket.destroy();
+  return open;
+}
