@@ -3,6 +3,7 @@ import { digestOf } from '../base/digest.ts';
 import { normalAddress, singlePort } from './address.ts';
 import { authenticationOf, endpointsOf, isTls } from './backend-identity.ts';
 import { certificatesOf, linkCertificateMap } from './certificate-maps.ts';
+import { type CidrBlock, cidrBlock } from './cidr.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { linkHealthCheck } from './link-health-check.ts';
 import { linkUrlMap } from './link-url-map.ts';
@@ -21,6 +22,7 @@ import type {
 } from './linked.ts';
 import type { LinkedUrlMap } from './linked-url-map.ts';
 import type { Resource, ResourceGraph, Section } from './resource.ts';
+import { lastSegment } from './resource.ts';
 import { crlFacts } from './revocation-material.ts';
 import type { RuleContext } from './rules/context.ts';
 import { customHeadersOf } from './rules/custom-headers.ts';
@@ -55,6 +57,7 @@ export function linkConfiguration(
       address: must(normalAddress(spec.IPAddress)),
       port: must(singlePort(spec.portRange)),
       proxy: must(proxies.get(must(graph.resolveAmong(TARGET_KINDS, spec.target)))),
+      trustedSources: trustedSourcesOf(rule.name, material.settings),
     };
   });
   const backendServices = specs(graph, 'backendServices').map(([service, spec]) =>
@@ -90,6 +93,11 @@ export function linkConfiguration(
     files,
     redacted,
   });
+}
+
+function trustedSourcesOf(rule: string | null, { proxyProtocol }: SallyportSpec): readonly CidrBlock[] | null {
+  const entry = proxyProtocol.find(({ forwardingRule }) => lastSegment(forwardingRule) === rule);
+  return entry === undefined ? null : entry.trustedSources.map((text) => must(cidrBlock(text)));
 }
 
 function warningsByCertificate(

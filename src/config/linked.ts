@@ -1,6 +1,7 @@
 import type { Digest } from '../base/digest.ts';
 import type { CustomHeader } from '../http/header-template.ts';
 import type { Revocation } from '../pki/revocation.ts';
+import type { CidrBlock } from './cidr.ts';
 import type { LinkedUrlMap } from './linked-url-map.ts';
 import type { TicketSecrets } from './ticket-secrets.ts';
 
@@ -34,6 +35,8 @@ export interface LinkedListener {
   readonly address: string;
   readonly port: number;
   readonly proxy: LinkedProxy;
+  /** CIDR blocks whose connections begin with a PROXY protocol header, others being closed; null: nobody sends one. */
+  readonly trustedSources: readonly CidrBlock[] | null;
 }
 
 export type LinkedProxy = LinkedHttpsProxy | LinkedHttpProxy;

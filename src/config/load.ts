@@ -19,6 +19,7 @@ import { checkHealthChecks } from './rules/health-checks.ts';
 import { checkIdentityHeaders } from './rules/identity-headers.ts';
 import { checkListeners } from './rules/listeners.ts';
 import { checkNetworkEndpointGroups } from './rules/network-endpoint-groups.ts';
+import { checkProxyProtocol } from './rules/proxy-protocol.ts';
 import { checkRouteActions } from './rules/route-actions.ts';
 import { checkServedCertificates } from './rules/served-certificates.ts';
 import { checkServerTlsPolicies } from './rules/server-tls-policies.ts';
@@ -85,6 +86,7 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
   const context: RuleContext = { graph, findings, nowMs, ...material, settings };
   checkSettings(context, sections[0] ?? null);
   checkListeners(context);
+  checkProxyProtocol(context, sections[0] ?? null);
   checkSslPolicies(context);
   checkCertificateMaps(context);
   checkTargetHttpsProxies(context);

@@ -5,6 +5,7 @@ import type {
   LinkedConfiguration,
   LinkedHealthCheck,
   LinkedHttpsProxy,
+  LinkedListener,
   LinkedProxy,
   LinkedServerTlsPolicy,
   LinkedTrustConfig,
@@ -15,8 +16,8 @@ import type { LinkedDestination, LinkedUrlMap } from './linked-url-map.ts';
 export function formatPlan(configuration: LinkedConfiguration): string {
   const proxies = new Map(configuration.listeners.map(({ proxy }) => [`${proxy.kind}/${proxy.name}`, proxy]));
   const lines = [
-    ...configuration.listeners.map(({ forwardingRule, address, port, proxy }) => {
-      return `listen ${hostPort(address, port)} (${forwardingRule}) -> ${proxy.kind}/${proxy.name}`;
+    ...configuration.listeners.map(({ forwardingRule, address, port, proxy, trustedSources }) => {
+      return `listen ${hostPort(address, port)} (${forwardingRule}) -> ${proxy.kind}/${proxy.name}${proxiedText(trustedSources)}`;
     }),
     ...[...proxies.values()].flatMap(proxyLines),
     ...configuration.backendServices.flatMap(serviceLines),
@@ -46,6 +47,11 @@ function proxyLines(proxy: LinkedProxy): readonly string[] {
     ...servedLines(proxy),
     ...urlMapLines(proxy.urlMap),
   ];
+}
+
+function proxiedText(blocks: LinkedListener['trustedSources']): string {
+  if (blocks === null) return '';
+  return `, PROXY protocol from ${blocks.map(({ address, prefixLength }) => `${address}/${prefixLength}`).join(', ')}`;
 }
 
 function clientLines(policy: LinkedServerTlsPolicy | null): readonly string[] {

@@ -23,29 +23,37 @@ export class Admission {
     return this.#handshakes;
   }
 
-  /** null: counted in, with a handshake to come. */
-  enter(address: string, limits: FrontendLimits): Refusal | null {
+  /** null: counted in, with a handshake to come. `address` null: whom it is from is not known yet, see identify(). */
+  enter(address: string | null, limits: FrontendLimits): Refusal | null {
     if (this.#connections >= Math.min(limits.connections, this.#mostConnections)) return 'connection_limit';
     if (this.#handshakes >= limits.unfinishedHandshakes) return 'handshake_limit';
-    const key = addressKey(address);
-    const present = this.#perAddress.get(key) ?? 0;
-    if (present >= limits.connectionsPerAddress) return 'address_limit';
-    this.#perAddress.set(key, present + 1);
+    if (address !== null && !this.identify(address, limits)) return 'address_limit';
     this.#connections++;
     this.#handshakes++;
     return null;
+  }
+
+  /** Counts the address of a connection that is in already; false: its limit is reached, and it is not counted. */
+  identify(address: string, limits: FrontendLimits): boolean {
+    const key = addressKey(address);
+    const present = this.#perAddress.get(key) ?? 0;
+    if (present >= limits.connectionsPerAddress) return false;
+    this.#perAddress.set(key, present + 1);
+    return true;
   }
 
   handshakeOver(): void {
     this.#handshakes--;
   }
 
-  leave(address: string): void {
+  /** `address`: as it was counted; null: it was not. */
+  leave(address: string | null): void {
+    this.#connections--;
+    if (address === null) return;
     const key = addressKey(address);
     const present = this.#perAddress.get(key) ?? 0;
     if (present <= 1) this.#perAddress.delete(key);
     else this.#perAddress.set(key, present - 1);
-    this.#connections--;
   }
 }
 

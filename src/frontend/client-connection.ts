@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { asProxyError, ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange } from '../http/exchange.ts';
+import type { ConveyedAddresses } from '../http/proxy-protocol-reader.ts';
 import type { ClientAuthentication, JudgedClient } from './client-auth.ts';
 import type { FrontendEvents, FrontendProxy } from './contract.ts';
 import type { HandshakeFacts } from './handshake-facts.ts';
@@ -21,14 +22,16 @@ export interface ConnectionHome {
  */
 export class ClientConnection implements ConnectionFacts {
   readonly id: string;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
+  remoteAddress: string;
+  remotePort: number;
+  localAddress: string;
+  localPort: number;
   readonly targetProxy: string;
   readonly forwardingRule: string;
   readonly proxy: FrontendProxy;
   readonly events: FrontendEvents;
+  /** The address that admission counted it under; null: none. */
+  countedAs: string | null;
   /** The TCP socket under the TLS socket. */
   readonly rawSocket: Socket;
   serialised: object | null;
@@ -55,6 +58,7 @@ export class ClientConnection implements ConnectionFacts {
     this.forwardingRule = home.forwardingRule();
     this.events = home.events;
     this.rawSocket = rawSocket;
+    this.countedAs = null;
     this.serialised = null;
     this.#home = home;
     this.tls = null;
@@ -78,6 +82,14 @@ export class ClientConnection implements ConnectionFacts {
     return this.localAddress.includes(':')
       ? `[${this.localAddress}]:${this.localPort}`
       : `${this.localAddress}:${this.localPort}`;
+  }
+
+  /** A trusted balancer says for whom it speaks, and what that client connected to; before anything is reported. */
+  convey({ sourceAddress, sourcePort, destinationAddress, destinationPort }: ConveyedAddresses): void {
+    this.remoteAddress = sourceAddress;
+    this.remotePort = sourcePort;
+    this.localAddress = destinationAddress;
+    this.localPort = destinationPort;
   }
 
   /** The handshake is over; `client` null: it was not asked for a certificate. */

@@ -62,7 +62,11 @@ export type RefusalReason =
   | 'peer_closed'
   /** Plaintext HTTP: no request began in time; a ClientHello came instead. */
   | 'first_bytes_timeout'
-  | 'tls_on_plain_port';
+  | 'tls_on_plain_port'
+  /** The PROXY protocol is expected: who connects may not speak for others; or speaks it wrongly, or not, or not in time. */
+  | 'proxy_protocol_untrusted'
+  | 'proxy_protocol_malformed'
+  | 'proxy_protocol_timeout';
 
 const REFUSAL_SIDES: Readonly<Record<RefusalReason, HandshakeFailure['side']>> = {
   connection_limit: 'proxy',
@@ -71,6 +75,9 @@ const REFUSAL_SIDES: Readonly<Record<RefusalReason, HandshakeFailure['side']>> =
   peer_closed: 'network',
   first_bytes_timeout: 'network',
   tls_on_plain_port: 'client',
+  proxy_protocol_untrusted: 'client',
+  proxy_protocol_malformed: 'client',
+  proxy_protocol_timeout: 'network',
 };
 
 const NOTHING_OFFERED = {

@@ -59,14 +59,15 @@ export class Handshake implements EngineClient {
   #isPeeking: boolean;
   #isOver: boolean;
 
-  constructor(owner: HandshakeOwner, connection: ClientConnection, tls: TlsTermination) {
+  constructor(owner: HandshakeOwner, connection: ClientConnection, tls: TlsTermination, acceptedAtMs: number) {
     this.connection = connection;
     this.#tls = tls;
     this.#owner = owner;
     this.#socket = connection.rawSocket;
     this.#reader = new HelloReader();
-    this.#startedAtMs = owner.clock.monotonicMs();
-    this.#deadline = startDeadline(owner.timeouts.handshakeMs, () => this.#onDeadline());
+    this.#startedAtMs = acceptedAtMs;
+    const restMs = acceptedAtMs + owner.timeouts.handshakeMs - owner.clock.monotonicMs();
+    this.#deadline = startDeadline(Math.max(0, restMs), () => this.#onDeadline());
     this.#certificate = null;
     this.#negotiation = null;
     this.#cpuMs = 0;

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { type BlockList, createServer, type Server, type Socket } from 'node:net';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { Admission, openFileLimit, type Refusal } from './admission.ts';
 import { ClientConnection, type ConnectionHome } from './client-connection.ts';
@@ -10,6 +10,7 @@ import { refuseConnection } from './handshake-failure.ts';
 import { Http1Door } from './http1.ts';
 import { Http2Door } from './http2.ts';
 import { PlainStart, type PlainStartOwner } from './plain-start.ts';
+import { isTrusted, ProxiedStart, type ProxiedStartOwner } from './proxied-start.ts';
 import { StreamDoor } from './stream.ts';
 import { DEFAULT_TIMEOUTS, type FrontendTimeouts } from './timeouts.ts';
 
@@ -18,6 +19,8 @@ export interface ListenerOptions extends ConnectionHome {
   /** 0: any free one, see `port`. */
   readonly port: number;
   readonly timeouts?: Partial<FrontendTimeouts>;
+  /** Who must begin with a header of the PROXY protocol, others being closed; null or absent: nobody may. */
+  trustedSources?(): BlockList | null;
   readonly clock?: Clock;
   /** One for the process: its limits are meant for all listeners together. By default this listener's own. */
   readonly admission?: Admission;
@@ -37,6 +40,7 @@ export class Listener {
   readonly #streams: StreamDoor;
   readonly #handshakes: HandshakeOwner;
   readonly #plainStarts: PlainStartOwner;
+  readonly #proxiedStarts: ProxiedStartOwner;
   readonly #review = new ClientReview();
   readonly #reviewTimer: NodeJS.Timeout;
   readonly #clock: Clock;
@@ -73,6 +77,12 @@ export class Listener {
       clock,
       onHandshakeOver: () => this.#admission.handshakeOver(),
       onOpen: (socket, connection, protocol) => this.#onOpen(socket, connection, protocol),
+    };
+    this.#proxiedStarts = {
+      timeouts,
+      clock,
+      onHandshakeOver: () => this.#admission.handshakeOver(),
+      onIdentified: (connection, acceptedAtMs, conveyed) => this.#onIdentified(connection, acceptedAtMs, conveyed),
     };
     // A client that ends its side during the handshake, or in HTTP/2, is gone; #onOpen allows it to HTTP/1.
     this.#server = createServer({ allowHalfOpen: false, noDelay: true }, (socket) => this.#onConnection(socket));
@@ -140,26 +150,47 @@ export class Listener {
 
   #onConnection(socket: Socket): void {
     const connection = new ClientConnection(socket, this.#options);
-    const { remoteAddress } = connection;
-    const refusal = this.#admission.enter(remoteAddress, connection.proxy.limits);
+    const { remoteAddress, proxy } = connection;
+    const balancers = this.#options.trustedSources?.() ?? null;
+    if (balancers !== null && !isTrusted(balancers, remoteAddress)) {
+      refuseConnection(connection, 'proxy_protocol_untrusted', 'its address is not among trustedSources', 0);
+      return;
+    }
+    // a balancer stands for all of its clients: none of them is known before its header
+    const counted = balancers === null ? remoteAddress : null;
+    const refusal = this.#admission.enter(counted, proxy.limits);
     if (refusal !== null) {
       this.#refuse(connection, refusal);
       return;
     }
+    connection.countedAs = counted;
     this.#sockets.add(socket);
-    socket.on('close', () => this.#onClosed(socket, remoteAddress));
-    this.#begin(connection);
+    socket.on('close', () => this.#onClosed(socket, connection));
+    const acceptedAtMs = this.#clock.monotonicMs();
+    if (balancers === null) this.#begin(connection, acceptedAtMs);
+    else new ProxiedStart(this.#proxiedStarts, connection, acceptedAtMs);
   }
 
-  #begin(connection: ClientConnection): void {
+  #onIdentified(connection: ClientConnection, acceptedAtMs: number, conveyed: boolean): void {
+    const { remoteAddress, proxy } = connection;
+    if (conveyed && !this.#admission.identify(remoteAddress, proxy.limits)) {
+      this.#admission.handshakeOver();
+      this.#refuse(connection, 'address_limit');
+      return;
+    }
+    if (conveyed) connection.countedAs = remoteAddress;
+    this.#begin(connection, acceptedAtMs);
+  }
+
+  #begin(connection: ClientConnection, acceptedAtMs: number): void {
     const { tls, traffic } = connection.proxy;
     if (tls !== null) {
-      new Handshake(this.#handshakes, connection, tls);
+      new Handshake(this.#handshakes, connection, tls, acceptedAtMs);
     } else if (traffic.kind === 'stream') {
       this.#admission.handshakeOver();
       this.#onOpen(connection.rawSocket, connection, 'http1');
     } else {
-      new PlainStart(this.#plainStarts, connection, this.#clock.monotonicMs());
+      new PlainStart(this.#plainStarts, connection, acceptedAtMs);
     }
   }
 
@@ -178,9 +209,9 @@ export class Listener {
     if (this.#isDraining) door.drain(); // it was in its handshake when the others were told
   }
 
-  #onClosed(socket: Socket, remoteAddress: string): void {
+  #onClosed(socket: Socket, connection: ClientConnection): void {
     this.#sockets.delete(socket);
-    this.#admission.leave(remoteAddress);
+    this.#admission.leave(connection.countedAs);
     this.#resumed();
     if (this.#sockets.size === 0) this.#settle();
   }

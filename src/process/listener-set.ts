@@ -32,6 +32,7 @@ export class ListenerSet {
         port: running.port,
         forwardingRule: () => entry.running.forwardingRule,
         current: () => entry.running.proxy,
+        trustedSources: () => entry.running.trustedSources,
         events: this.#events,
         admission: this.#admission,
       });

@@ -1,6 +1,8 @@
+import { BlockList } from 'node:net';
 import type { BackendService } from '../backend/contract.ts';
 import { nameTerms } from '../backend/name-terms.ts';
 import { digestOf } from '../base/digest.ts';
+import type { CidrBlock } from '../config/cidr.ts';
 import type { LinkedConfiguration, LinkedProxy, LinkedTrustConfig } from '../config/linked.ts';
 import { ServiceFieldRules } from '../forward/field-rules.ts';
 import type { FrontendProxy } from '../frontend/contract.ts';
@@ -30,6 +32,8 @@ export interface RunningListener {
   readonly forwardingRule: string;
   readonly digest: string;
   readonly proxy: FrontendProxy;
+  /** Who must begin with a PROXY protocol header; null: nobody. */
+  readonly trustedSources: BlockList | null;
   /** Where exchanges of this listener go, swapped with the snapshot: connections outlive configurations. */
   readonly routes: RouteSlot;
 }
@@ -57,13 +61,20 @@ export function provision(
     const proxy =
       before?.digest === digest ? before.proxy : provisionFrontend(linked.proxy, configuration.settings, routes, parts);
     const { address, port, forwardingRule } = linked;
-    listeners.set(key, { address, port, forwardingRule, digest, proxy, routes });
+    const trustedSources = linked.trustedSources === null ? null : blockList(linked.trustedSources);
+    listeners.set(key, { address, port, forwardingRule, digest, proxy, trustedSources, routes });
   }
   return { configuration, services, fields, listeners };
 }
 
 function trustOfClients(proxy: LinkedProxy): LinkedTrustConfig | null {
   return proxy.kind === 'targetHttpProxies' ? null : (proxy.serverTlsPolicy?.trustConfig ?? null);
+}
+
+function blockList(blocks: readonly CidrBlock[]): BlockList {
+  const list = new BlockList();
+  for (const { address, prefixLength, family } of blocks) list.addSubnet(address, prefixLength, family);
+  return list;
 }
 
 /** Makes `next` current: from now on every request, on old connections too, uses its routes and backends. */

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { type BlockList, connect, type Socket } from 'node:net';
 import { Admission } from '#src/frontend/admission.ts';
 import type { FrontendLimits, FrontendProxy } from '#src/frontend/contract.ts';
 import { Listener } from '#src/frontend/listener.ts';
@@ -23,6 +23,7 @@ export interface ListeningDoorOptions {
   readonly limits?: Partial<FrontendLimits>;
   readonly proxy?: Partial<Omit<FrontendProxy, 'limits'>>;
   readonly admission?: Admission;
+  readonly trustedSources?: BlockList;
 }
 
 export async function startListeningDoor(options: ListeningDoorOptions = {}): Promise<ListeningDoor> {
@@ -35,6 +36,7 @@ export async function startListeningDoor(options: ListeningDoorOptions = {}): Pr
     current: () => door.proxy,
     events: recorder,
     timeouts: { checkIntervalMs: 20, ...options.timeouts },
+    trustedSources: () => options.trustedSources ?? null,
     admission: options.admission ?? new Admission(10_000),
   });
   await listener.listen();

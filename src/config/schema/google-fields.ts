@@ -193,8 +193,7 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
   'certificates.selfManaged': { pkcs12: 'write pkcs12File', passphraseFile: 'write pkcs12PassphraseFile' },
   sallyport: {
     geoipDatabase: '',
-    trustedProxies: '',
-    proxyProtocol: '',
+    trustedProxies: 'write proxyProtocol',
     tracing: '',
   },
   'sallyport.admin': { tokenFile: '', socket: '' },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integerBetween } from './fields.ts';
+import { integerBetween, reference } from './fields.ts';
 
 const WORKERS_EXPECTED = "expected 'auto' or a whole number from 1 to 1024";
 
@@ -103,6 +103,20 @@ export const sallyportSchema = z.strictObject({
       }),
     })
     .prefault({}),
+  proxyProtocol: z
+    .array(
+      z.strictObject({
+        forwardingRule: reference('forwardingRules'),
+        trustedSources: z
+          .array(z.string('expected an IP address or a CIDR block'))
+          .min(1, 'expected at least one IP address or CIDR block')
+          .meta({ description: 'Addresses or CIDR blocks of the balancers; connections from elsewhere are closed.' }),
+      }),
+    )
+    .default([])
+    .meta({
+      description: 'Forwarding rules whose every connection begins with a PROXY protocol header, version 1 or 2.',
+    }),
   dangerBackendMinTlsVersion: z
     .enum(['TLS_1_0', 'TLS_1_1', 'TLS_1_2', 'TLS_1_3'])
     .optional()
