@@ -94,6 +94,7 @@ describe('loadConfiguration()', () => {
       workers: 'auto',
       drain: { delaySec: 5, timeoutSec: 30 },
       dns: { servers: [], timeoutSec: 2, minTtlSec: 1, maxTtlSec: 60, dangerAllowPrivateNames: [] },
+      proxyProtocol: [],
       sessionTickets: { rotationSec: 28_800, dangerTls12Tickets: false },
       accessLog: { format: 'json', destination: folder.file('logs/access.log'), sampleRate: 1, handshakeSampleRate: 0 },
       limits: {

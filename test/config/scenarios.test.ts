@@ -30,6 +30,7 @@ test('there are scenarios', () => {
     'backend-mtls',
     'client-authentication',
     'minimal',
+    'plain-sidecar',
     'several-hosts',
   ]);
 });
