@@ -111,6 +111,8 @@ export interface BackendService {
   /** What its connections carry: HTTP2 and H2C are the same over TLS and over plain TCP. */
   readonly httpVersion: 'http1' | 'http2';
   readonly timeoutMs: number;
+  /** From the head of the request to the end of the response, tunnels included; null: as long as timeoutMs allows. */
+  readonly maxStreamDurationMs: number | null;
   readonly endpoints: readonly Endpoint[];
   /** null: no cookie is ever set. */
   readonly affinityCookies: AffinityCookies | null;

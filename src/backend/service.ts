@@ -58,6 +58,7 @@ class PooledBackendService implements BackendService {
   readonly protocol: BackendProtocol;
   readonly httpVersion: 'http1' | 'http2';
   readonly timeoutMs: number;
+  readonly maxStreamDurationMs: number | null;
   readonly affinityCookies = null;
   readonly retrySlots = null;
   readonly #linked: LinkedBackendService;
@@ -83,6 +84,7 @@ class PooledBackendService implements BackendService {
     this.protocol = linked.protocol;
     this.httpVersion = httpVersionOf(linked.protocol);
     this.timeoutMs = linked.timeoutSec * 1000;
+    this.maxStreamDurationMs = linked.maxStreamDurationMs;
     const limits: PoolLimits = {
       maxConnections: linked.maxConnectionsPerEndpoint,
       maxPending: linked.maxPendingPerEndpoint,

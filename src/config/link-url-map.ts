@@ -176,7 +176,11 @@ function linkRouteAction(spec: RouteActionSpec | undefined): LinkedRouteAction |
         }
       : null,
     mirror: requestMirrorPolicy
-      ? { service: lastSegment(requestMirrorPolicy.backendService), percent: requestMirrorPolicy.mirrorPercent }
+      ? {
+          service: lastSegment(requestMirrorPolicy.backendService),
+          percent: requestMirrorPolicy.mirrorPercent,
+          dangerKeepCredentials: requestMirrorPolicy.dangerKeepCredentials,
+        }
       : null,
     cors: corsPolicy && !corsPolicy.disabled ? linkCors(corsPolicy) : null,
     fault: faultInjectionPolicy ? linkFault(faultInjectionPolicy) : null,

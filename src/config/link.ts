@@ -26,6 +26,7 @@ import { lastSegment } from './resource.ts';
 import { crlFacts } from './revocation-material.ts';
 import type { RuleContext } from './rules/context.ts';
 import { customHeadersOf } from './rules/custom-headers.ts';
+import { durationMs } from './schema/duration.ts';
 import { KINDS, type Kind, type SallyportSpec, type Spec, TARGET_KINDS } from './schema/kinds.ts';
 import { redact } from './shown.ts';
 import type { TicketSecrets } from './ticket-secrets.ts';
@@ -195,6 +196,7 @@ function linkService(service: Resource, spec: Spec<'backendServices'>, material:
     name: service.name ?? '',
     protocol: spec.protocol,
     timeoutSec: spec.timeoutSec,
+    maxStreamDurationMs: spec.maxStreamDuration === undefined ? null : durationMs(spec.maxStreamDuration),
     endpoints,
     ipAddressSelectionPolicy: spec.ipAddressSelectionPolicy,
     maxConnectionsPerEndpoint: MAX_CONNECTIONS,

@@ -97,9 +97,17 @@ export interface LinkedRouteAction {
   readonly timeoutMs: number | null;
   readonly maxStreamDurationMs: number | null;
   readonly retryPolicy: LinkedRetryPolicy | null;
-  readonly mirror: { readonly service: string; readonly percent: number } | null;
+  readonly mirror: LinkedMirror | null;
   readonly cors: LinkedCorsPolicy | null;
   readonly fault: LinkedFault | null;
+}
+
+/** `dangerKeepCredentials`: of the client, in copies too (security rule 37). */
+export interface LinkedMirror {
+  readonly service: string;
+  /** 0 to 100 of requests. */
+  readonly percent: number;
+  readonly dangerKeepCredentials: boolean;
 }
 
 export interface LinkedUrlRewrite {

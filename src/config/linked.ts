@@ -131,6 +131,7 @@ export interface LinkedBackendService {
   readonly digest: Digest;
   readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
   readonly timeoutSec: number;
+  readonly maxStreamDurationMs: number | null;
   /** Not part of the digest: pools do not depend on them. */
   readonly customRequestHeaders: readonly CustomHeader[];
   readonly customResponseHeaders: readonly CustomHeader[];

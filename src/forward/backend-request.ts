@@ -12,7 +12,7 @@ export function backendRequest(
   traceContext: string,
   fields: FieldRules,
 ): BackendRequest {
-  const { protocol, httpVersion } = service;
+  const { httpVersion } = service;
   if (httpVersion === 'http2' && exchange.isWebSocket) {
     const detail = `${service.name} speaks HTTP/2, which carries no Upgrade (RFC 9113 section 8.6)`;
     throw new ProxyError('websocket_handshake_failed', { phase: 'route', detail });
@@ -20,10 +20,14 @@ export function backendRequest(
   return {
     method: exchange.method,
     target: exchange.target,
-    scheme: protocol === 'HTTP' || protocol === 'H2C' ? 'http' : 'https',
+    scheme: schemeOf(service),
     authority: exchange.authority,
     headers: backendRequestHeaders(exchange, httpVersion, traceContext, fields.removed, fields.request),
     contentLength: exchange.contentLength,
     isWebSocket: exchange.isWebSocket,
   };
+}
+
+export function schemeOf({ protocol }: BackendService): 'http' | 'https' {
+  return protocol === 'HTTP' || protocol === 'H2C' ? 'http' : 'https';
 }

@@ -10,7 +10,9 @@
  *   backend connects    —        → SENDING, answer   —                      —                          —                —
  *                                100-continue
  *   interim response    —        —                   passed on, 16 at most  —                          —                —
- *   final head          —        —                   → RELAYING             —                          —                —
+ *   final head          —        —                   next try if the        —                          —                —
+ *                                                    policy asks for one,
+ *                                                    else → RELAYING
  *   backend ends        —        —                   502                    → FINISHING if complete,   —                ends that half
  *                                                                           else abort
  *   backend ends, body  —        —                   —                      → FINISHING, then the      —                —
@@ -18,12 +20,14 @@
  *   backend fails       —        next try or 502     next try or 502        abort                      —                close both
  *   backend upgrades    —        —                   → TUNNEL               —                          —                —
  *   deadline            —        504                 504                    abort both                 abort client     idle: close both
+ *   maxStreamDuration   504      504                 504                    abort both                 abort client     close both
+ *   perTryTimeout       —        next try or 504     next try or 504        —                          —                —
  *   body under the      —        —                   408 or 504, by who     abort both                 abort client     —
  *   rate floor                                       holds it up
  *   drain, retirement   none of them ends an exchange: the frontend closes the connection after it, the service after its call
  *   response sent       —        —                   —                      —                          record           —
  *
- * HEAD: not yet sent anywhere. WAITING: an attempt has no connection yet. SENDING: it has, no final response head yet.
+ * HEAD: not yet sent anywhere, delayed by a fault perhaps. WAITING: an attempt has no connection yet. SENDING: it has, no final response head yet.
  * RELAYING: the client has the head. FINISHING: the whole response was handed to the exchange. DONE: recorded; nothing counts any more.
  */
 import type { Duplex } from 'node:stream';
@@ -51,12 +55,14 @@ import type { ForwarderContext } from './forwarder.ts';
 import { judgeHead } from './judge-head.ts';
 import { afterResponseBytes, backendTlsRecord, clientError, proxyStatusOf, tunnelError } from './outcome.ts';
 import type { Debtor } from './rate-floor.ts';
-import { respondError, respondRedirect } from './respond-error.ts';
+import { respondError, respondRedirect, respondStatus } from './respond-error.ts';
 import { CONNECT_RETRY_WINDOW_MS, decideRetry } from './retry.ts';
+import { type EndedAttempt, grpcStatusOf } from './retry-policy.ts';
+import { hasTraffic, RouteTraffic, type TrafficOwner } from './route-traffic.ts';
 import { Tunnel, type TunnelEnd } from './tunnel.ts';
 import { Upload } from './upload.ts';
 
-export class ExchangeForward extends Expiring implements ExchangeHandler, BackendHandler {
+export class ExchangeForward extends Expiring implements ExchangeHandler, BackendHandler, TrafficOwner {
   private readonly context: ForwarderContext;
   private readonly exchange: Exchange;
   private state: State = HEAD;
@@ -67,6 +73,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   private request: BackendRequest | null = null;
   private fields: FieldRules = NO_FIELD_RULES;
   private trace: string | null = null;
+  private timeoutMs = 0;
+  /** Null where neither route nor service asks for anything that it does. */
+  private traffic: RouteTraffic | null = null;
 
   private endpoint: Endpoint | null = null;
   private tried: Endpoint[] = NONE_TRIED;
@@ -163,14 +172,34 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       this.upload = new Upload(this, exchange, service.httpVersion, this.fields.removed);
       this.context.rateFloor?.watch(this.upload);
     }
+    this.timeoutMs = route.action?.timeoutMs ?? service.timeoutMs;
+    if (!hasTraffic(route)) {
+      this.attempt(null);
+      return;
+    }
+    this.traffic = new RouteTraffic(this.context, exchange, route, this);
+    if (this.traffic.mayRetry) this.upload?.keepForRetry(MAX_REPLAYED_BYTES);
+    this.traffic.begin(this.request, traceContext);
+  }
+
+  onAdmitted(): void {
     this.attempt(null);
+  }
+
+  onFaultAbort(status: number): void {
+    this.state = FINISHING;
+    this.status = status;
+    this.statusDetails = 'fault_filter_abort';
+    respondStatus(this.exchange, status);
+    this.discardRest();
   }
 
   private attempt(lastFailure: ProxyError | null): void {
     const service = this.route!.service;
     const endpoint = service.pick(this.tried, this.exchange);
     if (endpoint !== null) this.sendTo(service, endpoint);
-    else this.fail(lastFailure ?? new ProxyError('failed_to_pick_backend', { phase: 'pick', detail: service.name }));
+    else if (lastFailure !== null) this.repeatOrFail(lastFailure, false);
+    else this.fail(new ProxyError('failed_to_pick_backend', { phase: 'pick', detail: service.name }));
   }
 
   private sendTo(service: BackendService, endpoint: Endpoint): void {
@@ -180,9 +209,12 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.connection = null;
     this.failedInSend = null;
     this.wantedInSend = false;
-    const waitMs = Math.max(service.timeoutMs, CONNECT_RETRY_WINDOW_MS);
-    this.context.deadlines.of(waitMs).add(this);
-    if (this.attempts === 1) this.firstAttemptAtMs = this.expiresAtMs - waitMs; // the queue has just read the clock
+    if (this.sentAtMs === 0) {
+      const waitMs = Math.max(this.timeoutMs, CONNECT_RETRY_WINDOW_MS);
+      this.context.deadlines.of(waitMs).add(this);
+      if (this.attempts === 1) this.firstAttemptAtMs = this.expiresAtMs - waitMs; // the queue has just read the clock
+    }
+    this.traffic?.onAttempt();
     const call = service.send(endpoint, this.request!, this);
     if (this.failedInSend !== null) {
       this.retryOrFail(this.failedInSend, call.sent);
@@ -200,26 +232,51 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       method: this.exchange.method,
       reused: this.connection?.reused ?? false,
       sent,
-      bodyTaken: this.upload?.taken ?? false,
+      bodyTaken: this.upload?.canRestart === false,
       answered: this.interims > 0,
       resetRetried: this.resetRetried,
       elapsedMs: this.context.clock.monotonicMs() - this.firstAttemptAtMs,
     });
     if (decision === 'no') {
-      this.fail(error);
-      return;
-    }
-    const last = this.endpoint!;
-    if (this.tried === NONE_TRIED) this.tried = [last];
-    else this.tried.push(last);
-    this.upload?.pause();
-    if (decision === 'next-endpoint') {
+      this.repeatOrFail(error, sent);
+    } else if (decision === 'next-endpoint') {
+      this.leaveEndpoint();
       this.attempt(error);
-      return;
+    } else {
+      this.resetRetried = true;
+      this.repeat();
     }
-    this.resetRetried = true;
-    const service = this.route!.service;
-    this.sendTo(service, service.pick(this.tried, this.exchange) ?? last);
+  }
+
+  private repeatOrFail(error: ProxyError, sent: boolean): void {
+    if (this.traffic?.takesRetry(this.endedAttempt(error, 0, -1, sent)) === true) this.repeat();
+    else this.fail(error);
+  }
+
+  private endedAttempt(error: ProxyError | null, status: number, grpcStatus: number, sent: boolean): EndedAttempt {
+    return {
+      error,
+      status,
+      grpcStatus,
+      sent,
+      canRestart: this.upload?.canRestart !== false,
+      answered: this.interims > 0,
+    };
+  }
+
+  /** Preferably on an endpoint that was not tried, else on one that was. */
+  private repeat(): void {
+    this.leaveEndpoint();
+    const { service } = this.route!;
+    const last = this.endpoint!;
+    const endpoint = service.pick(this.tried, this.exchange) ?? service.pick(NONE_TRIED, this.exchange) ?? last;
+    this.sendTo(service, endpoint);
+  }
+
+  private leaveEndpoint(): void {
+    if (this.tried === NONE_TRIED) this.tried = [this.endpoint!];
+    else this.tried.push(this.endpoint!);
+    this.upload?.pause();
   }
 
   // ── the backend's side ──
@@ -228,9 +285,10 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     if (this.state !== WAITING) return;
     this.state = SENDING;
     this.connection = facts;
-    const { timeoutMs } = this.route!.service;
-    this.context.deadlines.of(timeoutMs).add(this);
-    this.sentAtMs = this.expiresAtMs - timeoutMs;
+    if (this.sentAtMs === 0) {
+      this.context.deadlines.of(this.timeoutMs).add(this); // of all attempts from here on (spec 10.23)
+      this.sentAtMs = this.expiresAtMs - this.timeoutMs;
+    }
     if (this.exchange.expectsContinue) this.exchange.sendContinue();
   }
 
@@ -261,15 +319,28 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     } else if (status > 599 || length === -2 || forwarded === null) {
       const what = status > 599 ? `status ${status}` : length === -2 ? 'Content-Length' : 'a field of the head';
       this.breakOff('backend_response_corrupted', `the response has an invalid part: ${what}`);
-    } else {
+    } else if (this.traffic === null || !this.repeatsAnswered(status, headers)) {
       this.startResponse(status, forwarded, length, isChunked(headers));
     }
+  }
+
+  /** True: the retryPolicy asks for another attempt, and nobody will see this response. */
+  private repeatsAnswered(status: number, headers: HeaderList): boolean {
+    const { call } = this;
+    const ended = this.endedAttempt(null, status, grpcStatusOf(headers), true);
+    if (call === null || !this.traffic!.takesRetry(ended)) return false;
+    this.call = null;
+    call.abort(new ProxyError('backend_connection_closed_before_data_sent_to_client', { detail: 'retried' }));
+    this.repeat();
+    return true;
   }
 
   private startResponse(status: number, headers: string[], length: number, chunked: boolean): void {
     const { exchange, upload } = this;
     this.fields.response?.overwrite(headers, exchange);
     this.addAffinityCookie(headers);
+    this.traffic?.onResponse();
+    upload?.dropCopy();
     this.state = RELAYING;
     this.status = status;
     this.responseLength = length;
@@ -344,11 +415,11 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.cancelDeadline();
     this.status = 101;
     this.statusDetails = 'websocket_closed';
+    this.traffic?.onResponse();
     this.state = TUNNEL;
     try {
       const client = this.exchange.switchProtocols(forwarded);
-      const { timeoutMs } = this.route!.service;
-      this.tunnel = new Tunnel(client, socket, timeoutMs, this.context.clock, (end) => this.onTunnelClosed(end));
+      this.tunnel = new Tunnel(client, socket, this.timeoutMs, this.context.clock, (end) => this.onTunnelClosed(end));
     } catch (thrown) {
       socket.destroy();
       this.failOnDefect(thrown);
@@ -367,10 +438,12 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   // ── the client's side ──
 
   onBodyData(chunk: Buffer): void {
+    this.traffic?.onBodyData(chunk);
     this.upload?.onData(this.call, chunk);
   }
 
   onBodyEnd(trailers: HeaderList): void {
+    this.traffic?.onBodyEnd(trailers);
     this.upload?.onEnd(this.call, trailers);
   }
 
@@ -401,6 +474,24 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     } else {
       this.breakOff('backend_timeout', this.state === WAITING ? 'no connection became free' : 'timeoutSec');
     }
+  }
+
+  onStreamTooLong(): void {
+    if (this.tunnel === null) {
+      this.breakOff('backend_timeout', 'maxStreamDuration');
+      return;
+    }
+    this.error = new ProxyError('backend_timeout', { phase: 'relay', detail: 'maxStreamDuration' });
+    this.tunnel.abort();
+  }
+
+  onTryTooLong(): void {
+    if (this.state !== WAITING && this.state !== SENDING) return;
+    const error = new ProxyError('backend_timeout', { phase: 'send', detail: 'perTryTimeout' });
+    const sent = this.call?.sent ?? false;
+    this.call?.abort(error);
+    this.call = null;
+    this.retryOrFail(error, sent);
   }
 
   /** A body is held up longer than the rate floor allows (security rule 32). */
@@ -469,6 +560,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.upload?.stop();
     this.upload?.unmeter();
     this.download?.unmeter();
+    this.traffic?.finish();
     const { context, exchange, error, route, rule, connection, tunnel } = this;
     const nowMs = context.clock.monotonicMs();
     context.recorder.finished({
@@ -519,4 +611,5 @@ const DONE = 6;
 
 const TO_NORMALISED = new UrlRedirect({ status: 302, host: null, https: false, stripQuery: false, path: null }); // spec 10.24
 const NONE_TRIED: Endpoint[] = []; // never written to
+const MAX_REPLAYED_BYTES = 64 * 1024; // of a request body, per exchange that may be retried; larger ones are sent once
 const MAX_INTERIMS = 16; // security rule 32: endless 103s would put off every timeout that a response head ends

@@ -23,6 +23,9 @@ export interface ServiceHeaders {
  */
 export class ServiceFieldRules {
   readonly #byService: ReadonlyMap<string, FieldRules> | null;
+  readonly #withoutCredentials = new Map<string, FieldRules>();
+  readonly #services: readonly ServiceHeaders[];
+  readonly #identity: ReadonlySet<string>;
   readonly #others: FieldRules;
 
   constructor(services: readonly ServiceHeaders[]) {
@@ -30,6 +33,8 @@ export class ServiceFieldRules {
     for (const { customRequestHeaders } of services) {
       for (const header of customRequestHeaders) if (isIdentityHeader(header)) identity.add(header.name);
     }
+    this.#services = services;
+    this.#identity = identity;
     const removed = identity.size === 0 ? ALWAYS_REMOVED : new RemovedFields(identity);
     this.#others = { removed, request: null, response: null };
     const byService = new Map<string, FieldRules>();
@@ -48,6 +53,21 @@ export class ServiceFieldRules {
   of(service: string): FieldRules {
     return this.#byService?.get(service) ?? this.#others;
   }
+
+  /** For copies of requests (security rule 37): neither what the client proves itself with, nor what is known of its certificate. */
+  withoutCredentials(service: string): FieldRules {
+    const known = this.#withoutCredentials.get(service);
+    if (known !== undefined) return known;
+    const custom = this.#services.find(({ name }) => name === service)?.customRequestHeaders ?? [];
+    const names = custom.map(({ name }) => name);
+    const rules: FieldRules = {
+      removed: new RemovedFields([...this.#identity, ...names, ...CREDENTIALS]),
+      request: compiled(custom.filter((header) => !isIdentityHeader(header))),
+      response: null,
+    };
+    this.#withoutCredentials.set(service, rules);
+    return rules;
+  }
 }
 
 function isIdentityHeader({ parts }: CustomHeader): boolean {
@@ -58,4 +78,5 @@ function compiled(headers: readonly CustomHeader[]): HeaderTemplates | null {
   return headers.length === 0 ? null : new HeaderTemplates(headers);
 }
 
+const CREDENTIALS = ['authorization', 'cookie'] as const;
 export const NO_FIELD_RULES: FieldRules = { removed: ALWAYS_REMOVED, request: null, response: null };

@@ -4,6 +4,7 @@ import type { BackendService } from '../backend/contract.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
+import type { RandomSource } from '../routing/destination.ts';
 import type { UrlMatcher } from '../routing/match.ts';
 import { DeadlineQueues } from './deadline-queue.ts';
 import { ExchangeForward } from './exchange-forward.ts';
@@ -18,6 +19,8 @@ export interface ForwarderOptions {
   readonly fields?: ServiceFieldRules;
   /** Absent: bodies may take as long as the deadline allows. */
   readonly bodyRate?: BodyRateLimits;
+  /** For percentages; tests inject theirs. */
+  readonly random?: RandomSource;
 }
 
 /** What every exchange of one forwarder shares. */
@@ -28,6 +31,7 @@ export interface ForwarderContext {
   readonly deadlines: DeadlineQueues;
   readonly fields: ServiceFieldRules;
   readonly rateFloor: RateFloor | null;
+  readonly random: RandomSource;
 }
 
 /**
@@ -43,6 +47,7 @@ export function createForwarder(options: ForwarderOptions): (exchange: Exchange)
     deadlines: new DeadlineQueues(clock),
     fields: options.fields ?? new ServiceFieldRules([]),
     rateFloor: options.bodyRate === undefined ? null : new RateFloor(options.bodyRate, clock),
+    random: options.random ?? Math.random,
   };
   return (exchange) => new ExchangeForward(context, exchange).begin();
 }

@@ -24,6 +24,16 @@ export function respondRedirect(exchange: Exchange, status: number, location: st
   respondText(exchange, status, isFieldValue(location) ? ['location', location] : []);
 }
 
+/** An answer that the configuration asks for (a fault). */
+export function respondStatus(exchange: Exchange, status: number): void {
+  if (status !== 204 && status !== 304) {
+    respondText(exchange, status, ['cache-control', 'no-store']);
+    return;
+  }
+  exchange.respond(status, [], false);
+  exchange.end(null);
+}
+
 function respondText(exchange: Exchange, status: number, headers: string[]): void {
   const body = bodyOf(status);
   headers.push('content-type', 'text/plain', 'content-length', String(body.length));
@@ -42,5 +52,5 @@ function bodyOf(status: number): Buffer {
   return body;
 }
 
-const BODIES = new Map<number, Buffer>(); // at most one per status of the table of codes
+const BODIES = new Map<number, Buffer>(); // at most one per status
 const CLIENT_CLOSED = 499; // for the log only (base/error-codes.ts)

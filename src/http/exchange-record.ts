@@ -60,8 +60,16 @@ export interface ExchangeRecord {
   readonly truncatable: boolean;
 }
 
-/** Implemented by telemetry. Both are called synchronously, must not throw, and come in pairs. */
+/**
+ * What became of the copy of a request: a whole response came; one that may have been cut (security rule 30), which proves nothing; none
+ * came; or the copy was given up because its backend did not keep up with the client, or the request ended early.
+ */
+export type MirrorResult = 'answered' | 'truncatable' | 'failed' | 'dropped';
+
+/** Implemented by telemetry. Called synchronously, must not throw; the first two come in pairs. */
 export interface ExchangeRecorder {
   started(exchange: Exchange): void;
   finished(record: ExchangeRecord): void;
+  /** A copy of a request to `service` is over; it is no exchange and has no record. */
+  mirrored(service: string, result: MirrorResult): void;
 }

@@ -20,7 +20,7 @@ export async function checkConfiguration(path: string, env: NodeJS.ProcessEnv): 
   try {
     provision(loaded.configuration, null, {
       clock: systemClock,
-      recorder: { started: () => {}, finished: () => {} },
+      recorder: { started: () => {}, finished: () => {}, mirrored: () => {} },
       backendEvents: noBackendEvents,
       backendSessions: new SessionStore(systemClock),
       names: new NameResolver(noNameEvents),

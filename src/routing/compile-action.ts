@@ -56,7 +56,7 @@ export class ActionCompiler<Service> {
       timeoutMs,
       maxStreamDurationMs,
       retryPolicy,
-      mirror: mirror && { service: this.service(mirror.service), percent: mirror.percent },
+      mirror: mirror && { ...mirror, service: this.service(mirror.service) },
       fault,
     };
   }

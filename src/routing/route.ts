@@ -54,6 +54,7 @@ export interface Mirror<Service> {
   readonly service: Service;
   /** 0 to 100 of requests. */
   readonly percent: number;
+  readonly dangerKeepCredentials: boolean;
 }
 
 /** Null: no level says anything. */

@@ -1,6 +1,6 @@
 // hot path: one object between forward and what it tells.
 import type { Exchange } from '../http/exchange.ts';
-import type { ExchangeRecord, ExchangeRecorder } from '../http/exchange-record.ts';
+import type { ExchangeRecord, ExchangeRecorder, MirrorResult } from '../http/exchange-record.ts';
 import type { AccessLog } from './access-log.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 
@@ -20,5 +20,9 @@ export class ExchangeTelemetry implements ExchangeRecorder {
   finished(record: ExchangeRecord): void {
     this.#requests.finished(record);
     this.#accessLog.requestFinished(record);
+  }
+
+  mirrored(service: string, result: MirrorResult): void {
+    this.#requests.mirrored(service, result);
   }
 }

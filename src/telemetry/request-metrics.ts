@@ -2,7 +2,7 @@
 import type { Registry } from 'prom-client';
 import type { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange } from '../http/exchange.ts';
-import type { ExchangeRecord } from '../http/exchange-record.ts';
+import type { ExchangeRecord, MirrorResult } from '../http/exchange-record.ts';
 import { Family, HistogramFamily, type HistogramSeries, type Series } from './series.ts';
 
 /** What the clients of a proxy asked and got, and which backend service answered. */
@@ -16,6 +16,8 @@ export class RequestMetrics {
   readonly #backendRequests: Family;
   readonly #backendDurations: HistogramFamily;
   readonly #backendRetries: Family;
+  readonly #mirrored: Family;
+  readonly #mirrors = new Map<string, Map<MirrorResult, Series>>();
   readonly #proxies = new Map<string, ProxySeries>();
 
   constructor(registry: Registry) {
@@ -72,6 +74,11 @@ export class RequestMetrics {
       help: 'Attempts after the first one.',
       labels: ['service'],
     });
+    this.#mirrored = new Family('counter', registry, {
+      name: 'sallyport_backend_mirrored_requests_total',
+      help: 'Copies of requests by what became of them: answered, truncatable (the response may have been cut), failed or dropped.',
+      labels: ['service', 'result'],
+    });
   }
 
   started(exchange: Exchange): void {
@@ -96,6 +103,20 @@ export class RequestMetrics {
     this.#backendCodeSeries(service.backend, name, answered ? record.status : 0).value++;
     service.backend.retries.value += record.attempts - 1;
     if (record.backendLatencyMs !== null) service.backend.duration.observe(record.backendLatencyMs / 1000);
+  }
+
+  mirrored(service: string, result: MirrorResult): void {
+    let results = this.#mirrors.get(service);
+    if (results === undefined) {
+      results = new Map();
+      this.#mirrors.set(service, results);
+    }
+    let series = results.get(result);
+    if (series === undefined) {
+      series = this.#mirrored.series(service, result);
+      results.set(result, series);
+    }
+    series.value++;
   }
 
   /** An answer (or a closed connection) without an exchange: no head could be read. */

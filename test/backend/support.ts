@@ -243,6 +243,7 @@ export function makeService(options: ServiceOptions): BackendService {
     digest: digestOf('shop'),
     protocol: options.protocol ?? 'HTTP',
     timeoutSec: 30,
+    maxStreamDurationMs: null,
     endpoints: (options.hosts ?? [host]).flatMap((one) =>
       options.ports.map((port) => ({ host: one, port, isFqdn: isIP(one) === 0 })),
     ),

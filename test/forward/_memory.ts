@@ -8,8 +8,11 @@ import type {
   BackendRequest,
   BackendService,
   Endpoint,
+  RetrySlots,
 } from '#src/backend/contract.ts';
 import { type ErrorCode, ProxyError } from '#src/base/errors.ts';
+import type { LinkedRouteAction } from '#src/config/linked-url-map.ts';
+import type { ServiceFieldRules } from '#src/forward/field-rules.ts';
 import { createForwarder } from '#src/forward/forwarder.ts';
 import type {
   ConnectionFacts,
@@ -19,7 +22,7 @@ import type {
   HttpProtocol,
   TlsFacts,
 } from '#src/http/exchange.ts';
-import type { ExchangeRecord, ExchangeRecorder } from '#src/http/exchange-record.ts';
+import type { ExchangeRecord, ExchangeRecorder, MirrorResult } from '#src/http/exchange-record.ts';
 import { compileUrlMap } from '#src/routing/compile-url-map.ts';
 import { to, urlMap } from '../harness/url-map.ts';
 
@@ -213,7 +216,8 @@ export class MemoryService implements BackendService {
   readonly timeoutMs: number;
   readonly endpoints: readonly Endpoint[];
   affinityCookies: AffinityCookies | null = null;
-  readonly retrySlots = null;
+  retrySlots: RetrySlots | null = null;
+  maxStreamDurationMs: number | null = null;
   readonly calls: MemoryCall[] = [];
   /** Runs inside send(), before the caller has its BackendCall. */
   duringSend: (call: MemoryCall) => void = () => {};
@@ -265,15 +269,22 @@ export class MemoryService implements BackendService {
 export class Records implements ExchangeRecorder {
   startedCount = 0;
   readonly all: ExchangeRecord[] = [];
-  #onFinished: () => void = () => {};
+  /** `service result` of every mirrored request. */
+  readonly mirrors: string[] = [];
+  #waiting: (() => void)[] = [];
 
   started(): void {
     this.startedCount++;
   }
 
+  mirrored(service: string, result: MirrorResult): void {
+    this.mirrors.push(`${service} ${result}`);
+    this.#changed();
+  }
+
   finished(record: ExchangeRecord): void {
     this.all.push(record);
-    this.#onFinished();
+    this.#changed();
   }
 
   get only(): ExchangeRecord {
@@ -284,25 +295,51 @@ export class Records implements ExchangeRecorder {
 
   /** Resolves with the n-th record, once it is there. */
   async nth(count: number): Promise<ExchangeRecord> {
-    while (this.all.length < count) {
-      await new Promise<void>((resolve) => {
-        this.#onFinished = resolve;
-      });
-    }
+    await this.#until(() => this.all.length >= count);
     return this.all[count - 1]!;
+  }
+
+  /** Resolves with what became of the n-th mirrored request, once it is over. */
+  async mirror(count: number): Promise<string> {
+    await this.#until(() => this.mirrors.length >= count);
+    return this.mirrors[count - 1]!;
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #changed(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 }
 
-/** A URL map whose every request goes to one service. */
-export function mapTo<Service extends BackendService>(service: Service) {
-  const map = urlMap({ name: 'map', fallback: to(service.name) });
-  return compileUrlMap<BackendService>(map, new Map([[service.name, service]]));
+/** A URL map whose every request goes to one service; `others`: those that an action names. */
+export function mapTo(
+  service: BackendService,
+  action: Partial<LinkedRouteAction> | null = null,
+  others: readonly BackendService[] = [],
+) {
+  const map = urlMap({ name: 'map', fallback: to(service.name, action) });
+  const services = new Map([service, ...others].map((each) => [each.name, each]));
+  return compileUrlMap<BackendService>(map, services);
+}
+
+export interface StartOptions {
+  readonly action?: Partial<LinkedRouteAction>;
+  readonly others?: readonly MemoryService[];
+  readonly fields?: ServiceFieldRules;
+  readonly random?: () => number;
 }
 
 /** Starts one exchange towards a service in memory. */
-export function start(shape: RequestShape = {}, service: MemoryService = new MemoryService()) {
+export function start(
+  shape: RequestShape = {},
+  service: MemoryService = new MemoryService(),
+  { action, others = [], ...options }: StartOptions = {},
+) {
   const records = new Records();
   const exchange = new MemoryExchange(shape);
-  createForwarder({ urlMap: mapTo(service), recorder: records })(exchange);
+  createForwarder({ urlMap: mapTo(service, action, others), recorder: records, ...options })(exchange);
   return { exchange, service, records };
 }

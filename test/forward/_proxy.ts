@@ -8,6 +8,7 @@ import { SessionStore } from '#src/backend/session-store.ts';
 import { systemClock } from '#src/base/clock.ts';
 import type { Digest } from '#src/base/digest.ts';
 import type { LinkedBackendService } from '#src/config/linked.ts';
+import type { LinkedRouteAction } from '#src/config/linked-url-map.ts';
 import { createForwarder } from '#src/forward/forwarder.ts';
 import type { BodyRateLimits } from '#src/forward/rate-floor.ts';
 import { ClientConnection } from '#src/frontend/client-connection.ts';
@@ -42,36 +43,25 @@ export interface ProxyOptions {
   readonly clients?: 'http1' | 'http2';
   /** Absent: bodies may be as slow as they like. */
   readonly bodyRate?: BodyRateLimits;
+  /** Of every route. `mirror.service`: `mirror`, the service of `mirrorPorts`. */
+  readonly action?: Partial<LinkedRouteAction>;
+  readonly mirrorPorts?: readonly number[];
 }
 
 export async function startProxy(
   ports: readonly number[],
-  { timeoutSec = 30, service: overrides = {}, clients = 'http1', bodyRate }: ProxyOptions = {},
+  {
+    timeoutSec = 30,
+    service: overrides = {},
+    clients = 'http1',
+    bodyRate,
+    action,
+    mirrorPorts = [],
+  }: ProxyOptions = {},
 ): Promise<Proxy> {
   const records = new Records();
-  const service = createBackendService(
-    {
-      name: 'api',
-      digest: 'digest' as Digest,
-      protocol: 'HTTP',
-      timeoutSec,
-      endpoints: ports.map((port) => ({ host: '127.0.0.1', port, isFqdn: false })),
-      ipAddressSelectionPolicy: 'IPV4_ONLY',
-      tls: null,
-      maxConnectionsPerEndpoint: 100,
-      maxPendingPerEndpoint: 100,
-      healthCheck: null,
-      customRequestHeaders: [],
-      customResponseHeaders: [],
-      ...overrides,
-    },
-    {
-      clock: systemClock,
-      events: noBackendEvents,
-      sessions: new SessionStore(systemClock),
-      names: new NameResolver(noNameEvents),
-    },
-  );
+  const service = serviceOf('api', ports, { timeoutSec, ...overrides });
+  const mirror = serviceOf('mirror', mirrorPorts, {});
   const proxy: FrontendProxy = {
     name: 'web',
     tls: null,
@@ -85,7 +75,11 @@ export async function startProxy(
     traffic: {
       kind: 'http',
       keepAliveTimeoutMs: 610_000,
-      onExchange: createForwarder({ urlMap: mapTo(service), recorder: records, ...(bodyRate && { bodyRate }) }),
+      onExchange: createForwarder({
+        urlMap: mapTo(service, action, [mirror]),
+        recorder: records,
+        ...(bodyRate && { bodyRate }),
+      }),
     },
   };
   const events = {
@@ -112,9 +106,35 @@ export async function startProxy(
     server.close();
     await once(server, 'close');
     await service.retire();
+    await mirror.retire();
     expect(records.startedCount).toBe(records.all.length);
   });
   return { port, records, service, door, accepted };
+}
+
+function serviceOf(name: string, ports: readonly number[], overrides: Partial<LinkedBackendService>): BackendService {
+  const linked: LinkedBackendService = {
+    name,
+    digest: 'digest' as Digest,
+    protocol: 'HTTP',
+    timeoutSec: 30,
+    maxStreamDurationMs: null,
+    endpoints: ports.map((port) => ({ host: '127.0.0.1', port, isFqdn: false })),
+    ipAddressSelectionPolicy: 'IPV4_ONLY',
+    tls: null,
+    maxConnectionsPerEndpoint: 100,
+    maxPendingPerEndpoint: 100,
+    healthCheck: null,
+    customRequestHeaders: [],
+    customResponseHeaders: [],
+    ...overrides,
+  };
+  return createBackendService(linked, {
+    clock: systemClock,
+    events: noBackendEvents,
+    sessions: new SessionStore(systemClock),
+    names: new NameResolver(noNameEvents),
+  });
 }
 
 /** One connection that a backend accepted: what came, and what to do with it. */

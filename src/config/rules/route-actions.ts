@@ -1,5 +1,4 @@
 import type { Resource } from '../resource.ts';
-import { LATER_ROUTE_ACTION_FIELDS } from '../schema/google-fields.ts';
 import type { Spec } from '../schema/kinds.ts';
 import { shownPath } from '../shown.ts';
 import { type DestinationPlace, destinationPlaces, headerActionPlaces } from '../url-map-places.ts';
@@ -12,7 +11,6 @@ export function checkRouteActions(context: RuleContext): void {
     for (const place of destinationPlaces(spec)) {
       checkOneDestination(map, place, context);
       checkWeights(map, place, context);
-      refuseLaterFields(map, place, context);
     }
   });
 }
@@ -63,19 +61,6 @@ function refuseUnfinished(map: Resource, spec: Spec<'urlMaps'>, { findings }: Ru
     if (routeAction?.corsPolicy) places.push([...at, fields.routeAction, 'corsPolicy']);
   }
   for (const path of places) {
-    findings.errorAtKey(map, path, `Cannot accept '${shownPath(path)}': this field is not supported yet; remove it`);
-  }
-}
-
-function refuseLaterFields(
-  map: Resource,
-  { at, fields, routeAction }: DestinationPlace,
-  { findings }: RuleContext,
-): void {
-  if (routeAction === undefined) return;
-  for (const field of LATER_ROUTE_ACTION_FIELDS) {
-    if (routeAction[field] === undefined) continue;
-    const path = [...at, fields.routeAction, field];
     findings.errorAtKey(map, path, `Cannot accept '${shownPath(path)}': this field is not supported yet; remove it`);
   }
 }

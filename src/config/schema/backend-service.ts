@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { limitDuration } from './duration.ts';
 import { computeName, integerBetween, NO_EFFECT, onlyNeutral, reference, resource } from './fields.ts';
 
 const share = z.number().optional().meta({ description: 'Only with a single backend, where it has no effect.' });
@@ -39,6 +40,7 @@ export const backendServiceSchema = resource('backendServices', {
   ipAddressSelectionPolicy: z.enum(['IPV4_ONLY', 'PREFER_IPV6', 'IPV6_ONLY']).default('IPV4_ONLY').meta({
     description: 'Which addresses of INTERNET_FQDN_PORT names are used.',
   }),
+  maxStreamDuration: limitDuration('From the head of a request to the end of its response or tunnel.').optional(),
   localityLbPolicy: onlyNeutral('ROUND_ROBIN'),
   sessionAffinity: onlyNeutral('NONE'),
   affinityCookieTtlSec: onlyNeutral(0),

@@ -16,6 +16,12 @@ export function duration(description: string) {
     .meta({ description });
 }
 
+/** One of a limit: there is no deadline of 0. */
+export function limitDuration(description: string) {
+  const expected = 'expected more than 0 seconds; leave it out where there is to be no limit';
+  return duration(description).refine((value) => durationMs(value) > 0, expected);
+}
+
 export type Duration = string | { readonly seconds?: number | string | undefined; readonly nanos?: number | undefined };
 
 /** Whole milliseconds, rounded up: what is more than nothing stays more than nothing. */

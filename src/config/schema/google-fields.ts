@@ -137,7 +137,6 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     securitySettings: 'write tlsSettings',
     cdnPolicy: '',
     logConfig: 'write sallyport.accessLog',
-    maxStreamDuration: '',
     failoverPolicy: '',
     localityLbPolicies: '',
     subsetting: '',
@@ -198,15 +197,6 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
   },
   'sallyport.admin': { tokenFile: '', socket: '' },
 };
-
-/** Of every routeAction and defaultRouteAction: their shape is checked and linked, and nothing applies them yet. */
-export const LATER_ROUTE_ACTION_FIELDS = [
-  'timeout',
-  'maxStreamDuration',
-  'retryPolicy',
-  'requestMirrorPolicy',
-  'faultInjectionPolicy',
-] as const;
 
 /** Values of supported fields that later work adds, or that this program will not have; `[]` as above. */
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {

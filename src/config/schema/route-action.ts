@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from './duration.ts';
+import { duration, limitDuration } from './duration.ts';
 import { integerBetween, reference } from './fields.ts';
 
 /*
@@ -61,7 +61,7 @@ const urlRewrite = z.strictObject({
 
 const retryPolicy = z.strictObject({
   numRetries: integerBetween(0, 25).default(1), // spec 4.5
-  perTryTimeout: duration('Of one attempt.').optional(),
+  perTryTimeout: limitDuration('Of one attempt, until its response begins.').optional(),
   retryConditions: z
     .array(
       z.enum([
@@ -84,6 +84,10 @@ const retryPolicy = z.strictObject({
 const requestMirrorPolicy = z.strictObject({
   backendService: reference('backendServices'),
   mirrorPercent: percentage('Of requests.').default(100),
+  dangerKeepCredentials: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'Copies keep Authorization, Cookie and what is told of client certificates.' }),
 });
 
 const corsPolicy = z.strictObject({
@@ -116,8 +120,8 @@ export function routeAction() {
   return z.strictObject({
     weightedBackendServices: z.array(weightedBackendService).default([]),
     urlRewrite: urlRewrite.optional(),
-    timeout: duration('From the whole request to the whole response, retries included.').optional(),
-    maxStreamDuration: duration('Longest life of a stream.').optional(),
+    timeout: limitDuration('Instead of timeoutSec of the service, retries included.').optional(),
+    maxStreamDuration: limitDuration('From the head of the request to the end of the response or tunnel.').optional(),
     retryPolicy: retryPolicy.optional(),
     requestMirrorPolicy: requestMirrorPolicy.optional(),
     corsPolicy: corsPolicy.optional(),
