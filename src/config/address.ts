@@ -18,6 +18,13 @@ export function addressesCollide(a: string, b: string): boolean {
   return b === ANY_IPV4 && isIP(a) === 4;
 }
 
+/** Whether what connects to `dialled` reaches a listener on `listening`, at one port. Of a wildcard's addresses loopback is known without asking the machine. */
+export function addressReaches(listening: string, dialled: string): boolean {
+  if (listening === dialled) return true;
+  if (listening !== ANY_IPV4 && listening !== '::') return false;
+  return dialled === '::1' ? listening === '::' : isIP(dialled) === 4 && dialled.startsWith('127.');
+}
+
 /** '8443', '8443-8443' or 8443; null for anything else, ranges of several ports included. */
 export function singlePort(portRange: string | number): number | null {
   const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(String(portRange));

@@ -111,7 +111,8 @@ function destinationText(destination: LinkedDestination): string {
 function serviceLines(service: LinkedBackendService): readonly string[] {
   const limits = `${service.maxConnectionsPerEndpoint} connections and ${service.maxPendingPerEndpoint} waiting per endpoint`;
   const endpoints = service.endpoints.map(
-    ({ host, port, isFqdn }) => `${hostPort(host, port)}${isFqdn ? ' (name)' : ''}`,
+    ({ host, port, isFqdn }) =>
+      `${hostPort(host, port)}${isFqdn ? ` (name, ${service.ipAddressSelectionPolicy})` : ''}`,
   );
   return [
     `service ${service.name}: ${service.protocol}, timeout ${service.timeoutSec} s, ${limits}`,
@@ -147,7 +148,7 @@ function healthLine(check: LinkedHealthCheck): string {
   return `  health check ${check.name}: ${check.type} on ${port}, ${timing}, ${check.healthyThreshold} up, ${check.unhealthyThreshold} down${identity}`;
 }
 
-function settingsLines({ settings }: LinkedConfiguration): readonly string[] {
+function settingsLines({ settings, backendServices }: LinkedConfiguration): readonly string[] {
   const { admin, drain, limits } = settings;
   return [
     `admin ${hostPort(admin.address, admin.port)}`,
@@ -156,7 +157,14 @@ function settingsLines({ settings }: LinkedConfiguration): readonly string[] {
     `limits ${Object.entries(limits)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')}`,
+    ...(backendServices.some(({ endpoints }) => endpoints.some(({ isFqdn }) => isFqdn)) ? [dnsLine(settings)] : []),
   ];
+}
+
+function dnsLine({ dns }: LinkedConfiguration['settings']): string {
+  const { servers, timeoutSec, minTtlSec, maxTtlSec, dangerAllowPrivateNames: names } = dns;
+  const anywhere = names.length === 0 ? '' : `, anywhere for ${names.join(', ')}`;
+  return `dns ${servers.join(', ') || 'of the system'} within ${timeoutSec} s, answers live ${minTtlSec} s to ${maxTtlSec} s${anywhere}`;
 }
 
 function certificateText({ name, keyType, keyBits, hostNames }: LinkedCertificate): string {

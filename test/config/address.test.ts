@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import fc from 'fast-check';
-import { addressesCollide, normalAddress, singlePort } from '#src/config/address.ts';
+import { addressesCollide, addressReaches, normalAddress, singlePort } from '#src/config/address.ts';
 
 test.each([
   ['127.0.0.1', '127.0.0.1'],
@@ -54,4 +54,18 @@ test.each([
   ['', null],
 ])('singlePort(%j) is %j', (range, port) => {
   expect(singlePort(range)).toBe(port);
+});
+
+test.each([
+  ['10.0.0.1', '10.0.0.1', true],
+  ['10.0.0.1', '10.0.0.2', false],
+  ['127.0.0.1', '127.0.0.2', false],
+  ['0.0.0.0', '127.0.0.2', true],
+  ['0.0.0.0', '10.0.0.1', false],
+  ['0.0.0.0', '::1', false],
+  ['::', '::1', true],
+  ['::', '127.0.0.1', true],
+  ['::', '127::1', false],
+])('what listens on %j is reached as %j: %j', (listening, dialled, reaches) => {
+  expect(addressReaches(listening, dialled)).toBe(reaches);
 });

@@ -1,4 +1,4 @@
-import { normalAddress } from '../address.ts';
+import { addressReaches, normalAddress, singlePort } from '../address.ts';
 import { isHostName } from '../host-name.ts';
 import { type Resource, shownField } from '../resource.ts';
 import type { Spec } from '../schema/kinds.ts';
@@ -6,8 +6,10 @@ import { forEachRepeated, forEachSpec, type RuleContext } from './context.ts';
 
 type Group = Spec<'networkEndpointGroups'>;
 
-/** Each endpoint has the kind of address its group wants, and a port. */
-export function checkNetworkEndpointGroups({ graph, findings }: RuleContext): void {
+/** Each endpoint has the kind of address its group wants, and a port; none is this proxy itself (security rule 36). */
+export function checkNetworkEndpointGroups(context: RuleContext): void {
+  const { graph, findings } = context;
+  const doors = ownDoors(context);
   forEachSpec(graph, 'networkEndpointGroups', (group, spec) => {
     const before = findings.errors;
     for (const [index, endpoint] of spec.endpoints.entries()) {
@@ -25,6 +27,17 @@ export function checkNetworkEndpointGroups({ graph, findings }: RuleContext): vo
     if (spec.endpoints.length === 0)
       findings.warning(group, [], 'This group has no endpoints: requests to it get 503; add endpoints');
     if (findings.errors > before) return;
+    for (const [index, endpoint] of spec.endpoints.entries()) {
+      const address = normalAddress(endpoint.ipAddress ?? '');
+      const port = endpoint.port ?? spec.defaultPort;
+      const door = address && doors.find((own) => own.port === port && addressReaches(own.address, address));
+      if (!door) continue;
+      findings.error(
+        group,
+        ['endpoints', index],
+        `Cannot accept endpoints[${index}]: ${door.label} listens there, so that requests would come back to this proxy; correct it`,
+      );
+    }
     const hosts = spec.endpoints.map((endpoint) => {
       const host = endpoint.fqdn?.toLowerCase() ?? normalAddress(endpoint.ipAddress ?? '') ?? '';
       return `${host} port ${endpoint.port ?? spec.defaultPort}`;
@@ -37,6 +50,23 @@ export function checkNetworkEndpointGroups({ graph, findings }: RuleContext): vo
       );
     });
   });
+}
+
+interface Door {
+  readonly label: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+function ownDoors({ graph, settings }: RuleContext): readonly Door[] {
+  const doors: Door[] = [];
+  const add = (label: string, text: string, port: number | null) => {
+    const address = normalAddress(text);
+    if (address !== null && port !== null && port !== 0) doors.push({ label, address, port });
+  };
+  if (settings !== null) add('sallyport.admin', settings.admin.address, settings.admin.port);
+  forEachSpec(graph, 'forwardingRules', (rule, spec) => add(rule.label, spec.IPAddress, singlePort(spec.portRange)));
+  return doors;
 }
 
 function hostProblem(

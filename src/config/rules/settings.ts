@@ -1,6 +1,8 @@
+import { isIP } from 'node:net';
 import { normalAddress } from '../address.ts';
 import { isHostName } from '../host-name.ts';
 import { type Section, shownField } from '../resource.ts';
+import type { SallyportSpec } from '../schema/kinds.ts';
 import type { RuleContext } from './context.ts';
 
 /** Addresses, host names and what weakens security in `sallyport:`. */
@@ -39,6 +41,7 @@ export function checkSettings({ settings, findings }: RuleContext, section: Sect
         : 'TLS 1.2 tickets hold the secrets of their sessions: whoever gets masterKeyFile can read recorded TLS 1.2 traffic; remove dangerTls12Tickets unless resumption across instances is worth it',
     );
   }
+  checkDns(settings.dns, findings, section);
   const floor = settings.dangerBackendMinTlsVersion;
   if (floor === 'TLS_1_0' || floor === 'TLS_1_1') {
     findings.warning(
@@ -47,4 +50,49 @@ export function checkSettings({ settings, findings }: RuleContext, section: Sect
       `Backends may use ${floor}, which RFC 8996 deprecates; remove dangerBackendMinTlsVersion once they speak TLS 1.2`,
     );
   }
+}
+
+function checkDns(dns: SallyportSpec['dns'], findings: RuleContext['findings'], section: Section): void {
+  for (const [index, server] of dns.servers.entries()) {
+    if (isServer(server)) continue;
+    const path = ['dns', 'servers', index];
+    findings.error(
+      section,
+      path,
+      `Cannot accept dns.servers[${index}]: found ${shownField(section, path)}, expected an IP literal, with or without port; write for instance 10.0.0.53, 10.0.0.53:5353 or "[2001:db8::53]:5353"`,
+    );
+  }
+  if (dns.minTtlSec > dns.maxTtlSec) {
+    findings.error(
+      section,
+      ['dns', 'minTtlSec'],
+      `Cannot accept dns.minTtlSec: found ${dns.minTtlSec}, expected at most maxTtlSec, which is ${dns.maxTtlSec}; lower it`,
+    );
+  }
+  for (const [index, name] of dns.dangerAllowPrivateNames.entries()) {
+    const path = ['dns', 'dangerAllowPrivateNames', index];
+    if (!isHostName(name)) {
+      findings.error(
+        section,
+        path,
+        `Cannot accept dns.dangerAllowPrivateNames[${index}]: found ${shownField(section, path)}, expected the fqdn of an endpoint; correct it`,
+      );
+      continue;
+    }
+    findings.warning(
+      section,
+      path,
+      `Whoever controls ${shownField(section, path)} in DNS can make this proxy connect to services of this machine and link; remove it unless they are meant`,
+    );
+  }
+}
+
+function isServer(text: string): boolean {
+  if (isIP(text) !== 0) return true;
+  const parts = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  if (parts === null) return false;
+  const port = Number(parts[3]);
+  const [, inBrackets, plain] = parts;
+  const isAddress = inBrackets === undefined ? isIP(plain ?? '') === 4 : isIP(inBrackets) === 6;
+  return isAddress && port >= 1 && port <= 65_535;
 }
