@@ -241,6 +241,9 @@ export interface SallyportSettings {
     readonly sampleRate: number;
     /** Of successful handshakes. */
     readonly handshakeSampleRate: number;
+    readonly redactQueryValues: boolean;
+    /** Lower case; never a field with credentials. */
+    readonly requestHeaders: readonly string[];
   };
   readonly limits: {
     readonly connections: number;

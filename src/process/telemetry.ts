@@ -48,7 +48,7 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
   const log = createLog(stdout);
   const metrics = new Metrics(version);
   metrics.watchWriters(writers);
-  const lines = new AccessLog(accessWriter, { clock, sampleRate: accessLog.sampleRate });
+  const lines = new AccessLog(accessWriter, { clock, ...accessLog });
   const handshakeLog = new HandshakeLog(accessWriter, clock, { successSampleRate: accessLog.handshakeSampleRate });
   const recentFailures = new RecentFailures();
   const shadowClients = new ShadowClients();

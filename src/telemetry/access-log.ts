@@ -6,12 +6,17 @@ import type { ExchangeRecord } from '../http/exchange-record.ts';
 import { BackendText, ConnectionText } from './access-log-text.ts';
 import { quote } from './escape.ts';
 import type { LineSink } from './line-writer.ts';
+import { redactQueryValues, requestHeadersMember } from './logged-fields.ts';
 import { Timestamps } from './timestamps.ts';
 
 export interface AccessLogOptions {
   readonly clock: Clock;
   /** 0..1, decided per request. */
   readonly sampleRate: number;
+  /** Values in the query of requestUrl and referer are written as `*`. */
+  readonly redactQueryValues?: boolean;
+  /** Lower case; those that a request has are written as `requestHeaders`. */
+  readonly requestHeaders?: readonly string[];
   /** For tests; Math.random otherwise. */
   readonly random?: () => number;
 }
@@ -25,6 +30,8 @@ export class AccessLog {
   readonly #sink: LineSink;
   readonly #clock: Clock;
   readonly #sampleRate: number;
+  readonly #redacts: boolean;
+  readonly #headerNames: readonly string[];
   readonly #random: () => number;
   readonly #timestamps = new Timestamps();
   readonly #backends = new Map<string, BackendText>();
@@ -37,6 +44,8 @@ export class AccessLog {
     this.#sink = sink;
     this.#clock = options.clock;
     this.#sampleRate = options.sampleRate;
+    this.#redacts = options.redactQueryValues ?? false;
+    this.#headerNames = options.requestHeaders ?? [];
     this.#random = options.random ?? Math.random;
   }
 
@@ -51,6 +60,11 @@ export class AccessLog {
       if (name === 'user-agent') userAgent = headers[i + 1]!;
       else if (name === 'referer') referer = headers[i + 1]!;
     }
+    let url = requestUrl(record);
+    if (this.#redacts) {
+      url = redactQueryValues(url);
+      referer = redactQueryValues(referer);
+    }
     const startedAtMs = this.#clock.wallMs() - (this.#clock.monotonicMs() - exchange.startedAtMs);
     const connection = connectionText(exchange.connection);
     const backend = record.backend === null ? NO_BACKEND : this.#backendText(record.backend);
@@ -61,7 +75,7 @@ export class AccessLog {
       (record.error === null ? INFO_REQUEST : requestHead(record.error)) +
       quote(exchange.method, MAX_METHOD) +
       ',"requestUrl":' +
-      quote(requestUrl(record), MAX_URL) +
+      quote(url, MAX_URL) +
       ',"requestSize":' +
       record.requestBytes +
       ',"status":' +
@@ -76,6 +90,7 @@ export class AccessLog {
     line += connection.proxy + backend.routeText(record);
     if (record.trace !== null) line += `,"trace":"${record.trace}"`;
     line += connection.tls + backend.tlsText(record.backendTls);
+    if (this.#headerNames.length > 0) line += requestHeadersMember(headers, this.#headerNames);
     if (record.truncatable) line += ',"truncatable":true';
     if (record.error !== null) line += detailMember(record.error);
     this.#sink.line(`${line}}`);

@@ -96,7 +96,14 @@ describe('loadConfiguration()', () => {
       dns: { servers: [], timeoutSec: 2, minTtlSec: 1, maxTtlSec: 60, dangerAllowPrivateNames: [] },
       proxyProtocol: [],
       sessionTickets: { rotationSec: 28_800, dangerTls12Tickets: false },
-      accessLog: { format: 'json', destination: folder.file('logs/access.log'), sampleRate: 1, handshakeSampleRate: 0 },
+      accessLog: {
+        format: 'json',
+        destination: folder.file('logs/access.log'),
+        sampleRate: 1,
+        handshakeSampleRate: 0,
+        redactQueryValues: false,
+        requestHeaders: [],
+      },
       limits: {
         connections: 20_000,
         connectionsPerAddress: 1000,

@@ -54,6 +54,23 @@ describe('AccessLog', () => {
     ]);
   });
 
+  test('redacts the values of queries, those of the referer too, and writes the fields that were asked for', () => {
+    const lines = new Lines();
+    const log = new AccessLog(lines, {
+      clock: new StillClock(),
+      sampleRate: 1,
+      redactQueryValues: true,
+      requestHeaders: ['x-request-id'],
+    });
+    const headers = ['referer', 'https://b.example/?token=Tone', 'x-request-id', 'r1', 'cookie', 'session=Sone'];
+    log.requestFinished(exchangeRecord({ exchange: exchange({ target: '/pets?token=Ttwo', headers }) }));
+    expect(lines.parsed[0]).toMatchObject({
+      httpRequest: { requestUrl: 'https://a.example/pets?token=*', referer: 'https://b.example/?token=*' },
+      requestHeaders: { 'x-request-id': 'r1' },
+    });
+    expect(JSON.stringify(lines.parsed)).not.toMatch(/Tone|Ttwo|Sone/);
+  });
+
   test('says who a client is where the proxy asks, and what it claims to be where nobody verified it', () => {
     const { log, lines } = accessLog();
     const leaf = {

@@ -68,6 +68,23 @@ export const sallyportSchema = z.strictObject({
           description:
             'Share of successful handshakes to log with all that the client offered (failed ones always are).',
         }),
+      redactQueryValues: z
+        .boolean()
+        .default(false)
+        .meta({ description: "Write '*' for every value in the query of requestUrl and referer." }),
+      requestHeaders: z
+        .array(
+          z
+            .string()
+            .regex(/^[A-Za-z0-9-]{1,64}$/, 'expected the name of a header field')
+            .refine((name) => !CREDENTIALS.has(name.toLowerCase()), {
+              error: 'expected a field without credentials; those are never logged',
+            })
+            .transform((name) => name.toLowerCase()),
+        )
+        .max(16, 'expected at most 16 names')
+        .default([])
+        .meta({ description: 'Header fields of requests to log beside User-Agent and Referer; never credentials.' }),
     })
     .prefault({}),
   limits: z
@@ -122,3 +139,15 @@ export const sallyportSchema = z.strictObject({
     .optional()
     .meta({ description: 'Lowest TLS version towards backends; TLS_1_2 unless set.' }),
 });
+
+/** Whoever can read a log must not become somebody by it. */
+const CREDENTIALS: ReadonlySet<string> = new Set([
+  'authorization',
+  'cookie',
+  'proxy-authorization',
+  'x-api-key',
+  'x-auth-token',
+  'x-amz-security-token',
+  'x-csrf-token',
+  'x-xsrf-token',
+]);
