@@ -4,6 +4,7 @@ import type { ClientStream } from '../http/client-stream.ts';
 import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
 import type { HandshakeFailure } from '../telemetry/handshake-failure.ts';
 import type { HelloObservation } from '../telemetry/hello-observation.ts';
+import type { SessionEnd } from '../telemetry/session-end.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import type { ClientHello } from '../tls/client-hello.ts';
 import type { ServedCertificates } from '../tls/served-certificates.ts';
@@ -75,6 +76,8 @@ export interface FrontendEvents {
   onAcceptPaused(reason: string): void;
   /** A connection that broke HTTP framing before an exchange existed (400, 408, 413 were sent or nothing could be). */
   onBadRequest(connection: ConnectionFacts, error: ProxyError): void;
+  /** An HTTP/2 session that was ended because of what its client did; its exchanges are aborted. */
+  onSessionEnd(end: SessionEnd): void;
 }
 
 export type { HandshakeFailure };

@@ -48,6 +48,8 @@ export class Http2Exchange implements Exchange {
   /** For the progress check: bytes that had moved at the last change, and when that was. */
   bytesMoved: number;
   movedAtMs: number;
+  /** What the head takes in memory. */
+  readonly headBytes: number;
   readonly #owner: Http2Owner;
   readonly #stream: ExchangeStream;
   #handler: ExchangeHandler;
@@ -87,6 +89,7 @@ export class Http2Exchange implements Exchange {
     this.responded = false;
     this.bytesMoved = 0;
     this.movedAtMs = startedAtMs;
+    this.headBytes = head.bytes;
     this.#owner = owner;
     this.#stream = stream;
     this.#handler = IDLE_HANDLER;
@@ -124,6 +127,20 @@ export class Http2Exchange implements Exchange {
   /** Bytes that went either way so far; what waits for the client's window does not count. */
   get movedBytes(): number {
     return this.requestBytes + this.responseBytes - this.#stream.bufferSize;
+  }
+
+  get bodyIsComplete(): boolean {
+    return this.#requestEnded;
+  }
+
+  /** Request body bytes that have come and not been asked for. */
+  get unreadBytes(): number {
+    return this.#stream.readableLength;
+  }
+
+  /** Response bytes that wait for the client's window. */
+  get heldBytes(): number {
+    return this.#stream.writableLength;
   }
 
   attach(handler: ExchangeHandler): void {

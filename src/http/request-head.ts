@@ -18,6 +18,8 @@ export class RequestHead {
   /** Origin-form as received, or '*'. */
   target: string;
   headers: HeaderList;
+  /** As one would write it in HTTP/1.1; spec 4.3 limits this. */
+  bytes: number;
   /** 0: no body; -1: length unknown until it ends. */
   contentLength: number;
   expectsContinue: boolean;
@@ -31,6 +33,7 @@ export class RequestHead {
     this.authority = '';
     this.target = target;
     this.headers = NO_HEADERS;
+    this.bytes = 0;
     this.contentLength = 0;
     this.expectsContinue = false;
     this.isWebSocket = false;
@@ -109,6 +112,7 @@ export function readHttp1Head(
     headers.push(name, value);
   }
   head.headers = headers;
+  head.bytes = size;
 
   if (size > MAX_HEAD_BYTES || headers.length > MAX_FIELDS * 2)
     return refuseLast(head, 'headers_too_long', `${size} bytes`);
@@ -220,6 +224,7 @@ export function readHttp2Head(rawHeaders: readonly string[], endStream: boolean)
     headers.push(name, value);
   }
   head.headers = headers;
+  head.bytes = size;
   head.authority = authority ?? host ?? '';
   head.contentLength = endStream ? 0 : lengths > 0 ? length : -1;
 

@@ -13,6 +13,7 @@ import type { Log } from './log.ts';
 import { MispredictionLog } from './misprediction-log.ts';
 import type { RecentFailures } from './recent-failures.ts';
 import type { RequestMetrics } from './request-metrics.ts';
+import type { SessionEnd } from './session-end.ts';
 import type { ShadowClients } from './shadow-clients.ts';
 
 export interface FrontendTelemetryParts {
@@ -66,6 +67,12 @@ export class FrontendTelemetry {
   onAcceptPaused(reason: string): void {
     this.#parts.handshakes.acceptPaused(reason);
     this.#parts.log.warn('accepting connections paused or resumed', { reason });
+  }
+
+  onSessionEnd({ connection, reason, detail }: SessionEnd): void {
+    const { remoteAddress: remoteIp, targetProxy, forwardingRule } = connection;
+    this.#parts.requests.sessionEnded(connection, reason);
+    this.#parts.log.info('HTTP/2 session ended', { reason, detail, remoteIp, targetProxy, forwardingRule });
   }
 
   onBadRequest(connection: ConnectionFacts, error: ProxyError): void {

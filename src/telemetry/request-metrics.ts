@@ -4,6 +4,7 @@ import type { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange } from '../http/exchange.ts';
 import type { ExchangeRecord, MirrorResult } from '../http/exchange-record.ts';
 import { Family, HistogramFamily, type HistogramSeries, type Series } from './series.ts';
+import type { SessionEndReason } from './session-end.ts';
 
 /** What the clients of a proxy asked and got, and which backend service answered. */
 export class RequestMetrics {
@@ -18,6 +19,7 @@ export class RequestMetrics {
   readonly #backendRetries: Family;
   readonly #mirrored: Family;
   readonly #mirrors = new Map<string, Map<MirrorResult, Series>>();
+  readonly #sessionEnds: Family;
   readonly #proxies = new Map<string, ProxySeries>();
 
   constructor(registry: Registry) {
@@ -79,6 +81,11 @@ export class RequestMetrics {
       help: 'Copies of requests by what became of them: answered, truncatable (the response may have been cut), failed or dropped.',
       labels: ['service', 'result'],
     });
+    this.#sessionEnds = new Family('counter', registry, {
+      name: 'sallyport_http2_sessions_ended_total',
+      help: 'HTTP/2 sessions of clients that were ended because of what the client did, by why.',
+      labels: ['proxy', 'reason'],
+    });
   }
 
   started(exchange: Exchange): void {
@@ -124,6 +131,10 @@ export class RequestMetrics {
     const proxy = this.#proxy(connection.targetProxy);
     this.#statusSeries(proxy, error.spec.statusDetails).value++;
     this.#codeSeries(this.#service(proxy, ''), '', error.spec.status).value++;
+  }
+
+  sessionEnded(connection: ConnectionFacts, reason: SessionEndReason): void {
+    this.#sessionEnds.series(connection.targetProxy, reason).value++;
   }
 
   #proxy(name: string): ProxySeries {

@@ -88,6 +88,7 @@ export async function startProxy(
     onHello() {},
     onAcceptPaused() {},
     onBadRequest() {},
+    onSessionEnd() {},
   };
   const home = { forwardingRule: () => 'http', events, current: () => proxy };
   const timeouts = { ...DEFAULT_TIMEOUTS, discardMs: 300, checkIntervalMs: 50 };

@@ -12,34 +12,31 @@ export class RawHttp2 {
   readonly socket: Socket;
   readonly frames: Frame[] = [];
   ended = false;
+  /** The socket is closed, in order or not. */
+  closed = false;
+  readonly #acknowledges: readonly number[];
   #pending = Buffer.alloc(0);
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, { preface = PREFACE, acknowledges = [SETTINGS, PING] }: RawHttp2Options = {}) {
     this.socket = socket;
+    this.#acknowledges = acknowledges;
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => {
       this.ended = true;
     });
-    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-    this.send(SETTINGS, 0, 0, Buffer.alloc(0));
+    socket.on('close', () => {
+      this.closed = true;
+    });
+    socket.write(preface);
   }
 
   send(type: number, flags: number, streamId: number, payload: Buffer): void {
-    const head = Buffer.alloc(9);
-    head.writeUIntBE(payload.length, 0, 3);
-    head[3] = type;
-    head[4] = flags;
-    head.writeUInt32BE(streamId, 5);
-    this.socket.write(Buffer.concat([head, payload]));
+    this.socket.write(frame(type, flags, streamId, payload));
   }
 
   /** HEADERS with END_STREAM, and CONTINUATION where needed; fields as literals without indexing (RFC 7541 section 6.2.2). */
   request(streamId: number, fields: Record<string, string>): void {
-    const parts: Buffer[] = [];
-    for (const [name, value] of Object.entries(fields)) {
-      parts.push(Buffer.from([0]), hpackString(name), hpackString(value));
-    }
-    const block = Buffer.concat(parts);
+    const block = headerBlock(Object.entries(fields));
     for (let at = 0; at < block.length; at += MAX_FRAME_BYTES) {
       const flags = (at === 0 ? END_STREAM : 0) | (at + MAX_FRAME_BYTES >= block.length ? END_HEADERS : 0);
       this.send(at === 0 ? HEADERS : CONTINUATION, flags, streamId, block.subarray(at, at + MAX_FRAME_BYTES));
@@ -51,7 +48,7 @@ export class RawHttp2 {
   }
 
   of(type: number): Frame[] {
-    return this.frames.filter((frame) => frame.type === type);
+    return this.frames.filter((received) => received.type === type);
   }
 
   #onData(chunk: Buffer): void {
@@ -59,20 +56,44 @@ export class RawHttp2 {
     while (this.#pending.length >= 9) {
       const length = this.#pending.readUIntBE(0, 3);
       if (this.#pending.length < 9 + length) return;
-      const frame: Frame = {
+      const received: Frame = {
         type: this.#pending[3]!,
         flags: this.#pending[4]!,
         streamId: this.#pending.readUInt32BE(5),
         payload: Buffer.from(this.#pending.subarray(9, 9 + length)),
       };
-      this.frames.push(frame);
+      this.frames.push(received);
       this.#pending = this.#pending.subarray(9 + length);
-      if (frame.type === SETTINGS && (frame.flags & ACK) === 0) this.send(SETTINGS, ACK, 0, Buffer.alloc(0));
+      const { type, flags, payload } = received;
+      if ((flags & ACK) !== 0 || !this.#acknowledges.includes(type)) continue;
+      if (type === SETTINGS) this.send(SETTINGS, ACK, 0, Buffer.alloc(0));
+      if (type === PING) this.send(PING, ACK, 0, payload);
     }
   }
 }
 
-function hpackString(text: string): Buffer {
+export interface RawHttp2Options {
+  /** What is sent first. */
+  readonly preface?: Buffer;
+  /** What is acknowledged; by default SETTINGS and PING. */
+  readonly acknowledges?: readonly number[];
+}
+
+export function frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(streamId, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** Fields of any bytes (latin1), as literals without indexing (RFC 7541 section 6.2.2). */
+export function headerBlock(fields: readonly (readonly [string, string])[]): Buffer {
+  return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), hpackString(name), hpackString(value)]));
+}
+
+export function hpackString(text: string): Buffer {
   const bytes = Buffer.from(text, 'latin1');
   if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes]);
   const length = [127];
@@ -85,12 +106,19 @@ function hpackString(text: string): Buffer {
 }
 
 export const DATA = 0;
-const HEADERS = 1;
+export const HEADERS = 1;
+export const PRIORITY = 2;
 export const RST_STREAM = 3;
 export const SETTINGS = 4;
+export const PUSH_PROMISE = 5;
+export const PING = 6;
 export const GOAWAY = 7;
-const CONTINUATION = 9;
+export const WINDOW_UPDATE = 8;
+export const CONTINUATION = 9;
+export const END_STREAM = 1;
+export const ACK = 1;
+export const END_HEADERS = 4;
+export const PADDED = 8;
+export const CLIENT_MAGIC = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+const PREFACE = Buffer.concat([CLIENT_MAGIC, frame(SETTINGS, 0, 0, Buffer.alloc(0))]);
 const MAX_FRAME_BYTES = 16_384;
-const END_STREAM = 1;
-const ACK = 1;
-const END_HEADERS = 4;

@@ -8,6 +8,7 @@ import type {
 } from '#src/frontend/contract.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, TlsFacts } from '#src/http/exchange.ts';
 import type { HelloObservation } from '#src/telemetry/hello-observation.ts';
+import type { SessionEnd } from '#src/telemetry/session-end.ts';
 import type { ClientHello } from '#src/tls/client-hello.ts';
 
 /** What a test sees of one exchange; it answers by itself unless told otherwise. */
@@ -73,6 +74,7 @@ export class Recorder implements FrontendEvents {
   readonly handshakeFailures: HandshakeFailure[] = [];
   readonly hellos: { connection: ConnectionFacts; hello: ClientHello; observation: HelloObservation }[] = [];
   readonly badRequests: ErrorCode[] = [];
+  readonly sessionEnds: SessionEnd[] = [];
   readonly paused: string[] = [];
   /** Called for each new exchange; the default reads the body and answers 200 with "method target body". */
   answer: (recorded: Recorded) => void = echo;
@@ -107,6 +109,11 @@ export class Recorder implements FrontendEvents {
 
   onBadRequest(_connection: ConnectionFacts, error: ProxyError): void {
     this.badRequests.push(error.code);
+    this.#changed();
+  }
+
+  onSessionEnd(end: SessionEnd): void {
+    this.sessionEnds.push(end);
     this.#changed();
   }
 

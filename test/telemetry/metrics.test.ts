@@ -174,6 +174,15 @@ describe('handshake metrics', () => {
     ]);
   });
 
+  test('an HTTP/2 session that is ended is counted and logged with its reason', async () => {
+    const { metrics, events, lines } = telemetry();
+    events.onSessionEnd({ connection: connectionFacts(), reason: 'resets', detail: 'x' });
+    expect(await series(metrics, 'sallyport_http2_sessions_ended_total')).toEqual({
+      '{proxy="web",reason="resets"}': 1,
+    });
+    expect(lines.parsed).toEqual([expect.objectContaining({ msg: 'HTTP/2 session ended', reason: 'resets' })]);
+  });
+
   test('a pause of accepting is counted and logged', async () => {
     const { metrics, events, lines } = telemetry();
     events.onAcceptPaused('EMFILE');
