@@ -47,8 +47,24 @@ export interface BackendStatus {
   readonly endpoints: readonly string[];
   /** Of the endpoints with a health check. */
   readonly health: readonly EndpointStatus[];
+  /** How requests are shared among the endpoints. */
+  readonly balance: BalanceStatus;
   /** Certificates that were not trusted, the last of each endpoint, until one is. */
   readonly refusals: readonly BackendRefusal[];
+}
+
+export interface BalanceStatus {
+  readonly policy: string;
+  readonly affinity: string;
+  /** So few endpoints are healthy that health is ignored (panicThresholdPercent). */
+  readonly isInPanic: boolean;
+  readonly endpoints: readonly {
+    readonly endpoint: string;
+    /** 0: drained. */
+    readonly weight: number;
+    readonly inFlight: number;
+    readonly isEjected: boolean;
+  }[];
 }
 
 export interface EndpointStatus {

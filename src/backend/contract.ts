@@ -125,6 +125,8 @@ export interface BackendService {
   start(): void;
   /** What is known of each endpoint; empty without a health check. */
   health(): readonly EndpointHealth[];
+  /** How requests are shared among the endpoints just now. */
+  balance(): ServiceBalance;
   /** CRLs for every verdict from now on; connections and sessions that they revoke are used no more, the others stay. */
   useRevocation(revocation: Revocation | null): void;
   /** No new exchanges: idle connections close, busy ones after their exchange. Resolves when none is left; again hurries it. */
@@ -142,11 +144,32 @@ export interface EndpointHealth {
   readonly reason: string;
 }
 
+export interface ServiceBalance {
+  readonly policy: string;
+  readonly affinity: string;
+  /** So few endpoints are well that health is ignored. */
+  readonly isInPanic: boolean;
+  readonly endpoints: readonly EndpointBalance[];
+}
+
+export interface EndpointBalance {
+  /** The endpoint's name. */
+  readonly endpoint: string;
+  /** 0: drained. */
+  readonly weight: number;
+  /** Exchanges under way or waiting. */
+  readonly inFlight: number;
+  /** By outlier detection. */
+  readonly isEjected: boolean;
+}
+
 export interface RetireOptions {
   /** 'retired' by default. */
   readonly cause?: RetireCause;
   /** 0 by default: idle connections close now, otherwise at random moments within it. */
   readonly spreadMs?: number;
+  /** How long exchanges go on at endpoints that the successor does not have; null (the default): until they end. */
+  readonly drainMs?: number | null;
   /** What took over some of its endpoints: their connections and probes stay. */
   readonly successor?: BackendService | null;
 }

@@ -7,6 +7,10 @@ export interface EndpointPool {
   readonly size: number;
   /** The last attempt to connect failed, and none has succeeded since: others are to be preferred. */
   readonly isFailing: boolean;
+  /** Exchanges under way or waiting. */
+  readonly inFlight: number;
+  /** Exchanges that wait beyond those for whom a connection is being opened. */
+  readonly pending: number;
   /** No callback of `handler` runs before this returns. */
   send(request: BackendRequest, handler: BackendHandler): BackendCall;
   /**
@@ -14,6 +18,10 @@ export interface EndpointPool {
    * nor kept any more. What still comes is served on a connection of its own.
    */
   retire(order: RetireOrder): void;
+  /** Busy connections are broken off, and their exchanges with them: the time that they had to finish is over. */
+  breakOff(cause: RetireCause): void;
+  /** From now on, for what comes. */
+  useLimits(limits: PoolLimits): void;
   /** CRLs have changed: connections that they revoke close, busy ones after their exchange (HTTP/2: no new streams). */
   review(): void;
 }
@@ -30,4 +38,16 @@ export interface PoolLimits {
   readonly maxConnections: number;
   /** Exchanges that wait beyond those for whom a connection is being opened. */
   readonly maxPending: number;
+  /** A connection that has carried as many is closed and another one opened. */
+  readonly maxRequestsPerConnection: number;
+  /** Those over all endpoints; null: there are none. */
+  readonly service: ServiceLimits | null;
+}
+
+/** circuitBreakers, as a pool asks it. */
+export interface ServiceLimits {
+  /** Not asked for the first connection of an endpoint: what waits for it could get none. */
+  mayConnect(): boolean;
+  /** Whether one that waits now may go on waiting. */
+  mayWait(): boolean;
 }

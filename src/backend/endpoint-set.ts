@@ -3,18 +3,10 @@ import { ProxyError } from '../base/errors.ts';
 import type { LinkedBackendService, LinkedEndpoint } from '../config/linked.ts';
 import type { Endpoint } from './contract.ts';
 import { prohibition } from './destination-rules.ts';
-import type { EndpointPool } from './endpoint-pool.ts';
-import type { HealthCheck } from './health-check.ts';
 import type { Families } from './name-lookup.ts';
 import type { NameResolver, NameState } from './name-resolver.ts';
+import { PooledEndpoint } from './pooled-endpoint.ts';
 import { UnresolvedPool } from './unresolved-pool.ts';
-
-/** What `pick` hands out; `send` takes no other. */
-export interface PooledEndpoint extends Endpoint {
-  readonly pool: EndpointPool;
-  /** null: no health check, or no address. */
-  readonly health: HealthCheck | null;
-}
 
 export interface EndpointSetOptions {
   readonly linked: LinkedBackendService;
@@ -51,7 +43,8 @@ export class EndpointSet {
       if (!linked.isFqdn) return [];
       const endpoint: Endpoint = { name: `${linked.host}:${linked.port}`, address: linked.host, port: linked.port };
       const unresolved = new UnresolvedPool({ endpoint: endpoint.name, timeoutMs, onWanted: () => this.watch() });
-      return [{ linked, unresolved, standIn: { ...endpoint, pool: unresolved, health: null }, unwatch: null }];
+      const standIn = new PooledEndpoint(endpoint, linked.weight, unresolved, null, null);
+      return [{ linked, unresolved, standIn, unwatch: null }];
     });
     this.#build();
   }

@@ -4,7 +4,7 @@ import type { BackendConnectionFacts } from './contract.ts';
 
 /**
  * Why a connection that had been accepted is gone: idle for too long, closed by the backend, a socket error, an exchange that was
- * aborted, one after which HTTP forbids reuse, a certificate past its notAfter, one that a new CRL revokes, or what a reload changed.
+ * aborted, one after which HTTP forbids reuse, circuitBreakers.maxRequestsPerConnection, a certificate past its notAfter, one that a new CRL revokes, or what a reload changed.
  */
 export type CloseReason =
   | 'idle'
@@ -14,6 +14,7 @@ export type CloseReason =
   | 'not-reusable'
   | 'expired'
   | 'revocation'
+  | 'max-requests'
   | RetireCause;
 
 /**
@@ -21,6 +22,12 @@ export type CloseReason =
  * names, versions), or 'retired': the service or the endpoint is gone or changed otherwise, or the process ends.
  */
 export type RetireCause = 'client-certificate' | 'trust' | 'tls-settings' | 'retired';
+
+/** Why an endpoint is ejected (outlierDetection). */
+export type EjectionCause = 'consecutive-errors' | 'consecutive-gateway-failures' | 'success-rate';
+
+/** Which of circuitBreakers refused a request, or a retry. */
+export type CircuitLimit = 'requests' | 'pending-requests' | 'retries';
 
 /** What backends report beside the exchanges; telemetry implements it. Called synchronously; must not throw. */
 export interface BackendEvents {
@@ -37,6 +44,9 @@ export interface BackendEvents {
   onProhibitedAddress(service: string, name: string, address: string, reason: string): void;
   /** `isHealthy` null: not probed any more. `reason`: of the last failed probe; '' at the beginning and where it is well. */
   onHealth(service: string, endpoint: string, isHealthy: boolean | null, reason: string): void;
+  /** An endpoint gets no requests for so long, or more; `cause` null: it is back. */
+  onEjection(service: string, endpoint: string, cause: EjectionCause | null, forMs: number): void;
+  onCircuitBreak(service: string, limit: CircuitLimit): void;
 }
 
 /** For callers that do not care. */
@@ -48,4 +58,6 @@ export const noBackendEvents: BackendEvents = {
   onRevoked: () => {},
   onProhibitedAddress: () => {},
   onHealth: () => {},
+  onEjection: () => {},
+  onCircuitBreak: () => {},
 };

@@ -61,6 +61,12 @@ export class Http1Connection {
     return this.closeReason ?? (failure === null ? 'backend' : informationalReason(failure));
   }
 
+  /** Now, whatever it carries. */
+  breakOff(reason: CloseReason): void {
+    this.closeReason = reason;
+    this.accepted.socket.destroy();
+  }
+
   close(reason: CloseReason): void {
     this.closeReason = reason;
     this.accepted.socket.destroySoon();

@@ -5,6 +5,7 @@ import { type AcceptedConnection, type ConnectTerms, connect } from './connect.t
 import { ConnectGate } from './connect-gate.ts';
 import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
+import type { RetireCause } from './events.ts';
 import { Http1Connection } from './http1-connection.ts';
 import { Http1Exchange, type Http1Pool as Http1PoolOfExchange } from './http1-exchange.ts';
 import { reasonToClose } from './readmit.ts';
@@ -18,11 +19,11 @@ import { http1Error } from './translate-error.ts';
 export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   readonly #terms: ConnectTerms;
   readonly #endpoint: Endpoint;
-  readonly #limits: PoolLimits;
+  #limits: PoolLimits;
   readonly #gate: ConnectGate;
+  readonly #connections = new Set<Http1Connection>();
   readonly #idle: Http1Connection[] = [];
   readonly #waiting = new Set<Http1Exchange>();
-  #open = 0;
   #connecting = 0;
   /** Until the gate allows the next attempt. */
   #nextAttempt: Deadline | null = null;
@@ -40,7 +41,15 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   }
 
   get size(): number {
-    return this.#open + this.#connecting;
+    return this.#connections.size + this.#connecting;
+  }
+
+  get inFlight(): number {
+    return this.#connections.size - this.#idle.length + this.#waiting.size;
+  }
+
+  get pending(): number {
+    return Math.max(0, this.#waiting.size - this.#connecting);
   }
 
   send(request: BackendRequest, handler: BackendHandler): BackendCall {
@@ -52,7 +61,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
     }
     this.#waiting.add(exchange);
     this.#openForWaiting();
-    if (this.#waiting.size > this.#limits.maxPending + this.#connecting) {
+    if (this.#waiting.size > this.#connecting && !this.#mayWait()) {
       this.#waiting.delete(exchange);
       process.nextTick(failQueueFull, exchange, this.#endpoint.name);
     }
@@ -68,6 +77,14 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
     }
     if (order.spreadMs === 0) for (const connection of this.#idle.splice(0)) connection.close(order.cause);
     this.#settle();
+  }
+
+  breakOff(cause: RetireCause): void {
+    for (const connection of this.#connections) if (!this.#idle.includes(connection)) connection.breakOff(cause);
+  }
+
+  useLimits(limits: PoolLimits): void {
+    this.#limits = limits;
   }
 
   review(): void {
@@ -109,7 +126,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
       connection.close('not-reusable');
       return;
     }
-    const reason = reasonToClose(this.#terms, connection.accepted);
+    const reason = this.#isWornOut(connection) ? 'max-requests' : reasonToClose(this.#terms, connection.accepted);
     if (reason !== null) {
       connection.close(reason);
       return;
@@ -156,7 +173,18 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   }
 
   #mayOpen(): boolean {
-    return this.#open + this.#connecting < this.#limits.maxConnections;
+    const { maxConnections, service } = this.#limits;
+    if (this.size >= maxConnections) return false;
+    return service === null || this.size === 0 || service.mayConnect();
+  }
+
+  #mayWait(): boolean {
+    const { maxPending, service } = this.#limits;
+    return this.pending <= maxPending && (service === null || service.mayWait());
+  }
+
+  #isWornOut({ exchanges }: Http1Connection): boolean {
+    return exchanges >= this.#limits.maxRequestsPerConnection;
   }
 
   #openForWaiting(): void {
@@ -186,7 +214,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   #onConnected(accepted: AcceptedConnection): void {
     this.#gate.succeeded();
     const connection = new Http1Connection(accepted);
-    this.#open++;
+    this.#connections.add(connection);
     accepted.socket.once('close', () => this.#onClose(connection));
     this.release(connection);
     this.#openForWaiting();
@@ -194,14 +222,14 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   #onConnectFailed(error: ProxyError): void {
     this.#gate.failed();
-    const sharing = this.#open === 0 && this.#connecting === 0 ? this.#waiting.size : 1;
+    const sharing = this.size === 0 ? this.#waiting.size : 1;
     for (let i = 0; i < sharing; i++) this.#takeWaiting()?.failWaiting(error);
     this.#openForWaiting();
     this.#settle();
   }
 
   #onClose(connection: Http1Connection): void {
-    this.#open--;
+    this.#connections.delete(connection);
     if (refusedLate(connection)) this.#gate.failed();
     const at = this.#idle.indexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);

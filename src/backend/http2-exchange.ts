@@ -57,6 +57,7 @@ export class Http2Exchange implements BackendCall {
   start(session: Http2Session): void {
     this.#session = session;
     session.active++;
+    session.assigned++;
     process.nextTick(open, this);
   }
 

@@ -5,6 +5,7 @@ import { type AcceptedConnection, type ConnectTerms, connect } from './connect.t
 import { ConnectGate } from './connect-gate.ts';
 import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
+import type { RetireCause } from './events.ts';
 import { Http2Exchange, type Http2PoolOfExchange } from './http2-exchange.ts';
 import { Http2Session } from './http2-session.ts';
 import { reasonToClose } from './readmit.ts';
@@ -16,7 +17,7 @@ import { reasonToClose } from './readmit.ts';
 export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
   readonly #terms: ConnectTerms;
   readonly #endpoint: Endpoint;
-  readonly #limits: PoolLimits;
+  #limits: PoolLimits;
   readonly #gate: ConnectGate;
   readonly #sessions: Http2Session[] = [];
   readonly #waiting = new Set<Http2Exchange>();
@@ -38,6 +39,16 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
 
   get size(): number {
     return this.#sessions.length + this.#connecting;
+  }
+
+  get inFlight(): number {
+    let streams = this.#waiting.size;
+    for (let i = 0; i < this.#sessions.length; i++) streams += this.#sessions[i]!.active;
+    return streams;
+  }
+
+  get pending(): number {
+    return Math.max(0, this.#waiting.size - this.#connecting * STREAMS_PER_ATTEMPT);
   }
 
   send(request: BackendRequest, handler: BackendHandler): BackendCall {
@@ -62,6 +73,14 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
     this.#settle();
   }
 
+  breakOff(cause: RetireCause): void {
+    for (const session of this.#sessions) if (session.active > 0) session.breakOff(cause);
+  }
+
+  useLimits(limits: PoolLimits): void {
+    this.#limits = limits;
+  }
+
   review(): void {
     for (let at = this.#sessions.length - 1; at >= 0; at--) {
       const session = this.#sessions[at]!;
@@ -74,7 +93,9 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
     session.active--;
     if (session.isLoggedIn && session.active === 0) session.close('not-reusable');
     if (this.#waiting.size > 0) this.#serveWaiting(session);
-    if (this.#retired !== null && session.active === 0) session.close(this.#retired.cause);
+    if (session.active > 0) return;
+    if (this.#retired !== null) session.close(this.#retired.cause);
+    else if (session.isWornOut) session.close('max-requests');
   }
 
   withdraw(exchange: Http2Exchange): void {
@@ -90,7 +111,7 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
     }
     this.#waiting.add(exchange);
     this.#openForWaiting();
-    if (this.#waiting.size > this.#limits.maxPending + this.#connecting * STREAMS_PER_ATTEMPT) {
+    if (this.pending > 0 && !this.#mayWait()) {
       this.#waiting.delete(exchange);
       process.nextTick(failQueueFull, exchange, this.#endpoint.name);
     }
@@ -109,7 +130,14 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
   }
 
   #mayOpen(): boolean {
-    return this.size < this.#limits.maxConnections;
+    const { maxConnections, service } = this.#limits;
+    if (this.size >= maxConnections) return false;
+    return service === null || this.size === 0 || service.mayConnect();
+  }
+
+  #mayWait(): boolean {
+    const { maxPending, service } = this.#limits;
+    return this.pending <= maxPending && (service === null || service.mayWait());
   }
 
   #openForWaiting(): void {
@@ -138,7 +166,7 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
 
   #onConnected(accepted: AcceptedConnection): void {
     this.#gate.succeeded();
-    const session = new Http2Session(accepted);
+    const session = new Http2Session(accepted, this.#limits.maxRequestsPerConnection);
     this.#sessions.push(session);
     accepted.socket.once('close', () => this.#onClose(session));
     this.#serveWaiting(session);

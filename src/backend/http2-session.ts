@@ -11,6 +11,8 @@ export class Http2Session {
   exchanges = 0;
   /** A response has come: the backend has accepted the handshake, our certificate included. */
   answered = false;
+  /** Exchanges that were given to it; each is in flight first. */
+  assigned = 0;
   /** Exchanges in flight. */
   active = 0;
   /** The backend sent GOAWAY, or we want to close: no new exchange. */
@@ -18,10 +20,12 @@ export class Http2Session {
   /** One of its streams carried a connection's login: no new exchange (security rule 34). */
   isLoggedIn = false;
   closeReason: CloseReason | null = null;
+  readonly #maxExchanges: number;
   #maxStreams = MAX_STREAMS;
 
-  constructor(accepted: AcceptedConnection) {
+  constructor(accepted: AcceptedConnection, maxExchanges: number) {
     this.accepted = accepted;
+    this.#maxExchanges = maxExchanges;
     this.session = connect('http://backend.invalid', { ...SESSION_OPTIONS, createConnection: () => accepted.socket });
     this.session.once('connect', () => {
       if (!this.session.destroyed) this.session.setLocalWindowSize(SESSION_WINDOW_BYTES);
@@ -47,7 +51,12 @@ export class Http2Session {
 
   get capacity(): number {
     if (this.draining || this.isLoggedIn || this.session.closed || this.session.destroyed) return 0;
-    return this.#maxStreams - this.active;
+    return Math.min(this.#maxStreams - this.active, this.#maxExchanges - this.assigned);
+  }
+
+  /** It has carried as many exchanges as it may. */
+  get isWornOut(): boolean {
+    return this.assigned >= this.#maxExchanges;
   }
 
   /** GOAWAY; running exchanges finish first. */
@@ -55,6 +64,13 @@ export class Http2Session {
     this.closeReason ??= reason;
     this.draining = true;
     if (!this.session.closed && !this.session.destroyed) this.session.close();
+  }
+
+  /** Now, whatever it carries. */
+  breakOff(reason: CloseReason): void {
+    this.closeReason ??= reason;
+    this.draining = true;
+    this.accepted.socket.destroy();
   }
 
   reasonOfClose(): CloseReason {

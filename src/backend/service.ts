@@ -1,9 +1,10 @@
 // hot path
-import type { Clock } from '../base/clock.ts';
+import { startDeadline } from '../base/deadline.ts';
 import type { LinkedBackendService } from '../config/linked.ts';
 import type { Revocation } from '../pki/revocation.ts';
-import { type BackendIdentity, CONNECT_TIMEOUT_MS, type ConnectTerms } from './connect.ts';
+import { type BackendIdentity, CONNECT_TIMEOUT_MS } from './connect.ts';
 import type {
+  AffinityCookies,
   BackendCall,
   BackendHandler,
   BackendProtocol,
@@ -13,26 +14,33 @@ import type {
   EndpointHealth,
   Requester,
   RetireOptions,
+  RetrySlots,
+  ServiceBalance,
 } from './contract.ts';
 import type { PoolLimits, RetireOrder } from './endpoint-pool.ts';
-import { EndpointSet, type PooledEndpoint } from './endpoint-set.ts';
-import type { BackendEvents } from './events.ts';
-import { HealthCheck } from './health-check.ts';
-import { Http1Pool } from './http1-pool.ts';
-import { Http2Pool } from './http2-pool.ts';
+import { EndpointSet } from './endpoint-set.ts';
+import type { EjectionCause } from './events.ts';
 import { createBackendIdentity } from './identity.ts';
+import type { AffinitySecrets } from './lb/affinity-tokens.ts';
+import { CircuitBreaker, RefusedCall } from './lb/circuit-breaker.ts';
+import { Fleet } from './lb/fleet.ts';
+import { JudgedCall } from './lb/judged-call.ts';
+import { OutlierDetection } from './lb/outlier-detection.ts';
 import type { NameResolver } from './name-resolver.ts';
-import type { SessionStore } from './session-store.ts';
+import {
+  type EndpointDependencies,
+  httpVersionOf,
+  type PooledEndpoint,
+  pooledEndpoint,
+  poolLimits,
+} from './pooled-endpoint.ts';
 
-export interface BackendDependencies {
-  readonly clock: Clock;
-  readonly events: BackendEvents;
-  /** One for the process: sessions outlive a reload that leaves an identity as it was. */
-  readonly sessions: SessionStore;
+export interface BackendDependencies extends EndpointDependencies {
   /** One for the process: a name is looked up once for all services, and stays known over a reload. */
   readonly names: NameResolver;
-  /** For tests; 5 s otherwise (spec 10.23). */
-  readonly connectTimeoutMs?: number;
+  readonly affinitySecrets: AffinitySecrets;
+  /** For tests: a seeded one; Math.random otherwise. */
+  readonly random?: () => number;
 }
 
 /**
@@ -59,12 +67,16 @@ class PooledBackendService implements BackendService {
   readonly httpVersion: 'http1' | 'http2';
   readonly timeoutMs: number;
   readonly maxStreamDurationMs: number | null;
-  readonly affinityCookies = null;
-  readonly retrySlots = null;
+  readonly affinityCookies: AffinityCookies | null;
+  readonly retrySlots: RetrySlots | null;
   readonly #linked: LinkedBackendService;
-  readonly #set: EndpointSet;
   readonly #identity: BackendIdentity | null;
-  #next = 0;
+  readonly #set: EndpointSet;
+  readonly #fleet: Fleet<PooledEndpoint>;
+  readonly #outliers: OutlierDetection | null;
+  readonly #breaker: CircuitBreaker | null;
+  readonly #onEjection: (endpoint: string, cause: EjectionCause | null, forMs: number) => void;
+  readonly #limits: PoolLimits;
   /** Gone from the set, or left by its successor, and not empty yet. */
   readonly #leaving = new Set<PooledEndpoint>();
   #started = false;
@@ -85,59 +97,64 @@ class PooledBackendService implements BackendService {
     this.httpVersion = httpVersionOf(linked.protocol);
     this.timeoutMs = linked.timeoutSec * 1000;
     this.maxStreamDurationMs = linked.maxStreamDurationMs;
-    const limits: PoolLimits = {
-      maxConnections: linked.maxConnectionsPerEndpoint,
-      maxPending: linked.maxPendingPerEndpoint,
-    };
-    const Pool = this.httpVersion === 'http2' ? Http2Pool : Http1Pool;
+    const { clock, events, names, affinitySecrets: secrets, random = Math.random } = dependencies;
     const isSameIdentity = previous !== null && hasSameConnections(previous.#linked, linked);
     let taken = previous;
-    const make = (endpoint: Endpoint): PooledEndpoint => {
-      const before = taken?.endpoints.find((candidate) => candidate.name === endpoint.name) ?? null;
-      const pool =
-        before !== null && isSameIdentity
-          ? before.pool
-          : new Pool(connectTerms(linked, identity, dependencies), endpoint, limits);
-      const known = before?.health?.digest === linked.healthCheck?.digest ? (before?.health ?? null) : null;
-      const health =
-        isSameIdentity && known !== null ? known : healthCheck(linked, endpoint, identity, dependencies, known);
-      return { ...endpoint, pool, health };
-    };
-    const { names, events, connectTimeoutMs = CONNECT_TIMEOUT_MS } = dependencies;
     this.#set = new EndpointSet({
       linked,
       names,
-      connectTimeoutMs,
-      make,
+      connectTimeoutMs: dependencies.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      make: (endpoint, { weight }) => {
+        const before = taken?.endpoints.find((candidate) => candidate.name === endpoint.name) ?? null;
+        return pooledEndpoint(linked, endpoint, weight, identity, dependencies, before, isSameIdentity);
+      },
       onChange: (gone) => this.#onEndpoints(gone),
       onProhibited: (name, address, reason) => events.onProhibitedAddress(linked.name, name, address, reason),
     });
     taken = null; // addresses that a name gets later are new ones
+    this.#fleet = new Fleet(linked, this.#set.tiers, { secrets, random });
+    this.affinityCookies = this.#fleet.cookies;
+    const current = () => this.#set.all;
+    this.#breaker =
+      linked.circuitBreakers === null
+        ? null
+        : new CircuitBreaker({
+            service: linked.name,
+            limits: linked.circuitBreakers,
+            endpoints: current,
+            onRefused: (limit) => events.onCircuitBreak(linked.name, limit),
+          });
+    this.retrySlots = this.#breaker;
+    this.#limits = poolLimits(linked, this.#breaker);
+    this.#onEjection = (endpoint, cause, forMs) => events.onEjection(linked.name, endpoint, cause, forMs);
+    this.#outliers =
+      linked.outlierDetection === null
+        ? null
+        : new OutlierDetection({
+            settings: linked.outlierDetection,
+            clock,
+            random,
+            endpoints: current,
+            onEjection: ({ name }, cause, forMs) => this.#onEjection(name, cause, forMs),
+          });
   }
 
   get endpoints(): readonly PooledEndpoint[] {
     return this.#set.all;
   }
 
-  /** Endpoints whose last connection failed come last: a request that reaches one waits for its next attempt. */
-  pick(tried: readonly Endpoint[], _requester: Requester): Endpoint | null {
-    const { tiers } = this.#set;
-    let failing: PooledEndpoint | null = null;
-    for (let tier = 0; tier < tiers.length; tier++) {
-      const endpoints = tiers[tier]!;
-      for (let i = 0; i < endpoints.length; i++) {
-        const endpoint = endpoints[this.#next % endpoints.length]!;
-        this.#next = (this.#next + 1) % endpoints.length;
-        if (tried.includes(endpoint) || endpoint.health?.isHealthy === false) continue;
-        if (!endpoint.pool.isFailing) return endpoint;
-        failing ??= endpoint;
-      }
-    }
-    return failing;
+  pick(tried: readonly Endpoint[], requester: Requester): Endpoint | null {
+    return this.#fleet.pick(tried, requester);
   }
 
   send(endpoint: Endpoint, request: BackendRequest, handler: BackendHandler): BackendCall {
-    return (endpoint as PooledEndpoint).pool.send(request, handler);
+    const pooled = endpoint as PooledEndpoint;
+    if (this.#breaker !== null) {
+      const refusal = this.#breaker.refusal();
+      if (refusal !== null) return new RefusedCall(handler, refusal);
+    }
+    if (this.#outliers !== null) return new JudgedCall(this.#outliers, pooled, request, handler);
+    return pooled.pool.send(request, handler);
   }
 
   /** With this digest; null: it has another. Shared, so that CRLs reach all that was made under it. */
@@ -159,7 +176,24 @@ class PooledBackendService implements BackendService {
   start(): void {
     this.#started = true;
     this.#set.watch();
-    for (const { health } of this.endpoints) health?.start();
+    this.#startEndpoints();
+    if (this.#outliers === null) this.#forgetConduct();
+    else this.#outliers.start();
+  }
+
+  #startEndpoints(): void {
+    const { drainMs } = this;
+    for (const { health, pool, draining } of this.endpoints) {
+      pool.useLimits(this.#limits);
+      health?.start();
+      draining?.start(drainMs, () => pool.breakOff('retired'));
+    }
+  }
+
+  /** How long exchanges go on at endpoints that are removed or drained; null: until they end. */
+  get drainMs(): number | null {
+    const { drainingTimeoutSec } = this.#linked.balancing;
+    return drainingTimeoutSec === null ? null : drainingTimeoutSec * 1000;
   }
 
   health(): readonly EndpointHealth[] {
@@ -170,27 +204,52 @@ class PooledBackendService implements BackendService {
     );
   }
 
-  retire({ cause = 'retired', spreadMs = 0, successor = null }: RetireOptions = {}): Promise<void> {
+  balance(): ServiceBalance {
+    const { policy, affinity } = this.#linked.balancing;
+    return {
+      policy,
+      affinity: affinity?.by ?? 'NONE',
+      isInPanic: this.#fleet.isInPanic,
+      endpoints: this.endpoints.map(({ name, weight, load, conduct }) => ({
+        endpoint: name,
+        weight,
+        inFlight: load,
+        isEjected: conduct.isEjected,
+      })),
+    };
+  }
+
+  retire({ cause = 'retired', spreadMs = 0, successor = null, drainMs = null }: RetireOptions = {}): Promise<void> {
     const isFirst = this.#retired === null;
     this.#retired ??= new Promise((resolve) => {
       this.#onEmpty = resolve;
     });
-    if (isFirst) this.#leave(successor instanceof PooledBackendService ? successor : null);
+    if (isFirst) this.#leave(successor instanceof PooledBackendService ? successor : null, drainMs);
     this.#retireOrder = { cause, spreadMs, onEmpty: () => this.#onPoolEmpty() };
     for (const { pool } of this.#leaving) pool.retire(this.#retireOrder);
     this.#onPoolEmpty();
     return this.#retired;
   }
 
-  #leave(next: PooledBackendService | null): void {
+  #leave(next: PooledBackendService | null, drainMs: number | null): void {
     this.#set.unwatch();
+    this.#outliers?.stop();
     // What left before may have been shared with the successor, and then has left it too: that one waits for it.
     for (const endpoint of this.#leaving) if (next?.holds(endpoint) === true) this.#leaving.delete(endpoint);
-    for (const endpoint of this.endpoints) if (next?.holds(endpoint) !== true) this.#leaving.add(endpoint);
-    for (const { name, health } of this.endpoints) {
-      const after = next?.endpoints.find((endpoint) => endpoint.name === name)?.health ?? null;
-      if (after !== health) health?.stop(after === null);
+    for (const endpoint of this.endpoints) {
+      if (next?.holds(endpoint) !== true) this.#leaving.add(endpoint);
+      const after = next?.endpoints.find(({ name }) => name === endpoint.name) ?? null;
+      const { health, draining } = endpoint;
+      if (after?.health !== health) health?.stop(after?.health == null);
+      if (after?.draining !== draining) draining?.cancel();
+      if (after === null) this.#remove(endpoint, drainMs);
     }
+  }
+
+  /** It is no endpoint of this service any more. */
+  #remove({ name, pool, conduct }: PooledEndpoint, drainMs: number | null): void {
+    if (conduct.isEjected) this.#onEjection(name, null, 0);
+    if (drainMs !== null) startDeadline(drainMs, () => pool.breakOff('retired'));
   }
 
   holds({ pool }: PooledEndpoint): boolean {
@@ -200,15 +259,18 @@ class PooledBackendService implements BackendService {
 
   /** Names have other addresses: those that are gone take no new exchange and leave as at a reload, new ones are probed. */
   #onEndpoints(gone: readonly PooledEndpoint[]): void {
+    this.#fleet.use(this.#set.tiers);
     const order: RetireOrder = { cause: 'retired', spreadMs: SPREAD_MS, onEmpty: () => this.#onPoolEmpty() };
     for (const endpoint of gone) {
       endpoint.health?.stop(true);
+      endpoint.draining?.cancel();
+      this.#remove(endpoint, this.drainMs);
       if (endpoint.pool.size === 0) continue;
       this.#leaving.add(endpoint);
       endpoint.pool.retire(order);
     }
     if (this.#retireOrder === null) {
-      if (this.#started) for (const { health } of this.endpoints) health?.start();
+      if (this.#started) this.#startEndpoints();
       return;
     }
     // Retired while requests waited for a name: they are served, and what serves them leaves after them.
@@ -220,14 +282,19 @@ class PooledBackendService implements BackendService {
     });
   }
 
+  /** What an outlier detection of before has ejected; this one has none. */
+  #forgetConduct(): void {
+    for (const { name, conduct } of this.endpoints) {
+      if (!conduct.isEjected) continue;
+      conduct.isEjected = false;
+      this.#onEjection(name, null, 0);
+    }
+  }
+
   #onPoolEmpty(): void {
     for (const endpoint of this.#leaving) if (endpoint.pool.size === 0) this.#leaving.delete(endpoint);
     if (this.#retired !== null && this.#leaving.size === 0) this.#onEmpty();
   }
-}
-
-function httpVersionOf(protocol: BackendProtocol): 'http1' | 'http2' {
-  return protocol === 'HTTP2' || protocol === 'H2C' ? 'http2' : 'http1';
 }
 
 /** A connection made for one does for the other. */
@@ -238,37 +305,6 @@ function hasSameConnections(a: LinkedBackendService, b: LinkedBackendService): b
     a.maxConnectionsPerEndpoint === b.maxConnectionsPerEndpoint &&
     a.maxPendingPerEndpoint === b.maxPendingPerEndpoint
   );
-}
-
-/** A pool has its own: it stops using sessions when it retires. */
-function connectTerms(
-  linked: LinkedBackendService,
-  identity: BackendIdentity | null,
-  { connectTimeoutMs, clock, sessions, events }: BackendDependencies,
-): ConnectTerms {
-  return {
-    service: linked.name,
-    identity,
-    alpn: httpVersionOf(linked.protocol) === 'http2' ? 'h2' : 'http/1.1',
-    timeoutMs: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-    clock,
-    sessions,
-    events,
-  };
-}
-
-function healthCheck(
-  { name, protocol, healthCheck: check }: LinkedBackendService,
-  endpoint: Endpoint,
-  identity: BackendIdentity | null,
-  { clock, events }: BackendDependencies,
-  known: HealthCheck | null,
-): HealthCheck | null {
-  if (check === null) return null;
-  const onHealth = (isHealthy: boolean | null, reason: string) => {
-    events.onHealth(name, endpoint.name, isHealthy, reason);
-  };
-  return new HealthCheck({ check, endpoint, protocol, identity, clock, onHealth, known });
 }
 
 /** As long as a reload takes (snapshot/retire-replaced.ts): an answer must not close every connection in one moment. */

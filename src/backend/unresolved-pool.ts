@@ -33,6 +33,13 @@ export class UnresolvedPool implements EndpointPool {
     return this.#waiting.size;
   }
 
+  get inFlight(): number {
+    return this.#waiting.size;
+  }
+
+  /** Their wait is bounded by the time that connecting may take. */
+  readonly pending = 0;
+
   send(request: BackendRequest, handler: BackendHandler): BackendCall {
     const call = new AwaitedCall(request, handler, (gone) => this.#forget(gone));
     if (this.#error !== null) {
@@ -65,6 +72,10 @@ export class UnresolvedPool implements EndpointPool {
   }
 
   review(): void {} // no connections
+
+  breakOff(): void {}
+
+  useLimits(): void {}
 
   #forget(call: AwaitedCall): void {
     this.#waiting.delete(call);

@@ -183,6 +183,16 @@ export const CODES = {
     doc: 'Every connection of the endpoint is busy and its wait queue is full.',
     retryAfterSec: 1,
   },
+  backend_request_limit_reached: {
+    status: 503,
+    statusDetails: 'failed_to_pick_backend',
+    proxyStatus: 'connection_limit_reached',
+    source: 'proxy',
+    retry: 'no',
+    level: 'warn',
+    retryAfterSec: 1,
+    doc: 'As many requests as circuitBreakers.maxRequests allows are under way at the backend service.',
+  },
   request_limit_reached: {
     status: 503,
     statusDetails: 'failed_to_pick_backend',

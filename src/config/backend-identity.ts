@@ -1,4 +1,5 @@
 import { normalAddress } from './address.ts';
+import { weightOfEach } from './backend-shares.ts';
 import type { LinkedEndpoint } from './linked.ts';
 import type { ResourceGraph } from './resource.ts';
 import type { Spec } from './schema/kinds.ts';
@@ -13,10 +14,13 @@ export function isTls({ protocol }: Service): boolean {
 export function endpointsOf(service: Service, graph: ResourceGraph): readonly LinkedEndpoint[] {
   return service.backends.flatMap((backend) => {
     const group = graph.resolve('networkEndpointGroups', backend.group)?.spec;
-    return (group?.endpoints ?? []).map((endpoint) => ({
+    const endpoints = group?.endpoints ?? [];
+    const weight = weightOfEach(backend, endpoints.length);
+    return endpoints.map((endpoint) => ({
       host: endpoint.fqdn?.toLowerCase() ?? normalAddress(endpoint.ipAddress ?? '') ?? '',
       port: endpoint.port ?? group?.defaultPort ?? 0,
       isFqdn: endpoint.fqdn !== undefined,
+      weight,
     }));
   });
 }

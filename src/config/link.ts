@@ -5,6 +5,7 @@ import { authenticationOf, endpointsOf, isTls } from './backend-identity.ts';
 import { certificatesOf, linkCertificateMap } from './certificate-maps.ts';
 import { type CidrBlock, cidrBlock } from './cidr.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import { linkBalancing, linkCircuitBreakers, linkOutlierDetection } from './link-balancing.ts';
 import { linkHealthCheck } from './link-health-check.ts';
 import { linkUrlMap } from './link-url-map.ts';
 import type {
@@ -202,6 +203,9 @@ function linkService(service: Resource, spec: Spec<'backendServices'>, material:
     maxConnectionsPerEndpoint: MAX_CONNECTIONS,
     maxPendingPerEndpoint: MAX_PENDING,
     healthCheck: linkHealthCheck(material.graph.resolve('healthChecks', spec.healthChecks[0])),
+    balancing: linkBalancing(spec),
+    outlierDetection: linkOutlierDetection(spec),
+    circuitBreakers: linkCircuitBreakers(spec),
   };
   const customRequestHeaders = customHeadersOf(spec.customRequestHeaders);
   const customResponseHeaders = customHeadersOf(spec.customResponseHeaders);
@@ -295,7 +299,7 @@ function deepFreeze<T>(value: T): T {
   return value;
 }
 
-// The defaults of circuitBreakers.maxConnections and maxPendingRequests (spec 3.5), counted per endpoint.
+// What circuitBreakers has as defaults (spec 3.5), per endpoint: they hold without it as well.
 const MAX_CONNECTIONS = 1024;
 const MAX_PENDING = 1024;
 const TLS_VERSIONS = { TLS_1_0: 'TLSv1', TLS_1_1: 'TLSv1.1', TLS_1_2: 'TLSv1.2', TLS_1_3: 'TLSv1.3' } as const;

@@ -145,6 +145,65 @@ export interface LinkedBackendService {
   readonly maxPendingPerEndpoint: number;
   /** null: every endpoint counts as healthy. */
   readonly healthCheck: LinkedHealthCheck | null;
+  readonly balancing: LinkedBalancing;
+  /** null: no endpoint is ever ejected. */
+  readonly outlierDetection: LinkedOutlierDetection | null;
+  /** null: only the limits per endpoint hold. */
+  readonly circuitBreakers: LinkedCircuitBreakers | null;
+}
+
+export type LocalityLbPolicy = 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RANDOM' | 'RING_HASH' | 'MAGLEV';
+
+/** How the endpoint of a request is chosen. */
+export interface LinkedBalancing {
+  readonly policy: LocalityLbPolicy;
+  /** For RING_HASH. */
+  readonly minimumRingSize: number;
+  /** null: NONE. */
+  readonly affinity: LinkedAffinity | null;
+  /** Sallyport's own: while a smaller share of the endpoints than this is healthy, health is ignored; 0: never. */
+  readonly panicThresholdPercent: number;
+  /** How long exchanges go on at endpoints that a reload removes or drains; null: until they end. */
+  readonly drainingTimeoutSec: number | null;
+}
+
+export type LinkedAffinity =
+  | { readonly by: 'CLIENT_IP' | 'CLIENT_IP_NO_DESTINATION' | 'CLIENT_IP_PROTO' | 'CLIENT_IP_PORT_PROTO' }
+  /** `header`: lower case. */
+  | { readonly by: 'HEADER_FIELD'; readonly header: string }
+  | {
+      readonly by: 'GENERATED_COOKIE' | 'HTTP_COOKIE' | 'STRONG_COOKIE_AFFINITY';
+      readonly cookie: {
+        readonly name: string;
+        readonly path: string /** 0: for the browser session. */;
+        readonly ttlSec: number;
+      };
+    };
+
+/** Spec 3.5. */
+export interface LinkedOutlierDetection {
+  readonly baseEjectionTimeMs: number;
+  readonly intervalMs: number;
+  readonly consecutiveErrors: number;
+  readonly consecutiveGatewayFailure: number;
+  readonly enforcingConsecutiveErrors: number;
+  readonly enforcingConsecutiveGatewayFailure: number;
+  readonly enforcingSuccessRate: number;
+  readonly maxEjectionPercent: number;
+  readonly successRateMinimumHosts: number;
+  readonly successRateRequestVolume: number;
+  /** In thousandths. */
+  readonly successRateStdevFactor: number;
+}
+
+/** Spec 3.5, counted over all endpoints of the service. */
+export interface LinkedCircuitBreakers {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  /** null: any number. */
+  readonly maxRequestsPerConnection: number | null;
 }
 
 export type HealthCheckType = 'TCP' | 'SSL' | 'HTTP' | 'HTTPS' | 'HTTP2' | 'GRPC' | 'GRPC_WITH_TLS';
@@ -177,6 +236,8 @@ export interface LinkedEndpoint {
   readonly host: string;
   readonly port: number;
   readonly isFqdn: boolean;
+  /** Its share of the requests beside the other endpoints of the service; 0: drained. */
+  readonly weight: number;
 }
 
 export interface LinkedBackendTls {

@@ -12,6 +12,7 @@ import { checkReferences } from './references.ts';
 import { ResourceGraph, type Section, shownField } from './resource.ts';
 import { checkBackendAuthenticationConfigs } from './rules/backend-authentication-configs.ts';
 import { checkBackendServices } from './rules/backend-services.ts';
+import { checkBalancing } from './rules/balancing.ts';
 import { checkCertificateMaps } from './rules/certificate-maps.ts';
 import type { RuleContext } from './rules/context.ts';
 import { checkCustomHeaders } from './rules/custom-headers.ts';
@@ -99,6 +100,7 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
   checkHealthChecks(context);
   checkBackendAuthenticationConfigs(context);
   checkBackendServices(context);
+  checkBalancing(context);
   checkCustomHeaders(context);
   if (isWhole) checkIdentityHeaders(context);
 

@@ -1,4 +1,5 @@
 import type {
+  LinkedAffinity,
   LinkedBackendService,
   LinkedBackendTls,
   LinkedCertificate,
@@ -110,18 +111,48 @@ function destinationText(destination: LinkedDestination): string {
 
 function serviceLines(service: LinkedBackendService): readonly string[] {
   const limits = `${service.maxConnectionsPerEndpoint} connections and ${service.maxPendingPerEndpoint} waiting per endpoint`;
+  const isUnequal = service.endpoints.some(({ weight }) => weight !== service.endpoints[0]!.weight);
   const endpoints = service.endpoints.map(
-    ({ host, port, isFqdn }) =>
-      `${hostPort(host, port)}${isFqdn ? ` (name, ${service.ipAddressSelectionPolicy})` : ''}`,
+    ({ host, port, isFqdn, weight }) =>
+      `${hostPort(host, port)}${isFqdn ? ` (name, ${service.ipAddressSelectionPolicy})` : ''}${isUnequal ? ` weight ${weight}` : ''}`,
   );
   return [
     `service ${service.name}: ${service.protocol}, timeout ${service.timeoutSec} s, ${limits}`,
     `  endpoints ${endpoints.join(', ') || 'none'}`,
+    ...balancingLines(service),
     ...headerLines('request', service.customRequestHeaders),
     ...headerLines('response', service.customResponseHeaders),
     ...(service.tls === null ? [] : tlsLines(service.tls)),
     ...(service.healthCheck === null ? [] : [healthLine(service.healthCheck)]),
   ];
+}
+
+/** Only what is not the default. */
+function balancingLines({ balancing, outlierDetection, circuitBreakers }: LinkedBackendService): readonly string[] {
+  const { policy, minimumRingSize, affinity, panicThresholdPercent, drainingTimeoutSec } = balancing;
+  const lines: string[] = [];
+  const ring = policy === 'RING_HASH' ? ` (${minimumRingSize} points)` : '';
+  if (policy !== 'ROUND_ROBIN' || affinity !== null)
+    lines.push(`  policy ${policy}${ring}, affinity ${affinity === null ? 'NONE' : affinityText(affinity)}`);
+  if (panicThresholdPercent > 0) lines.push(`  health ignored below ${panicThresholdPercent} % healthy`);
+  if (drainingTimeoutSec !== null) lines.push(`  draining ${drainingTimeoutSec} s`);
+  if (outlierDetection !== null) lines.push(`  outlier detection ${settingsText(outlierDetection)}`);
+  if (circuitBreakers !== null) lines.push(`  circuit breakers ${settingsText(circuitBreakers)}`);
+  return lines;
+}
+
+function affinityText(affinity: LinkedAffinity): string {
+  if ('cookie' in affinity) {
+    const { name, path, ttlSec } = affinity.cookie;
+    return `${affinity.by} ${name}, path ${path}, ${ttlSec === 0 ? 'browser session' : `${ttlSec} s`}`;
+  }
+  return 'header' in affinity ? `${affinity.by} ${affinity.header}` : affinity.by;
+}
+
+function settingsText(settings: object): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} ${value ?? 'any'}`)
+    .join(', ');
 }
 
 function headerLines(to: string, headers: LinkedBackendService['customRequestHeaders']): readonly string[] {

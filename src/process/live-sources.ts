@@ -33,6 +33,7 @@ export function backendStatuses(telemetry: ProcessTelemetry, snapshot: Snapshot 
     protocol: service.protocol,
     endpoints: service.endpoints.map((endpoint) => endpoint.name),
     health: service.health(),
+    balance: service.balance(),
     refusals: telemetry.backendRefusals.of(service.name),
   }));
 }

@@ -16,8 +16,9 @@ export function provisionServices(
       services.set(linked.name, before);
       continue;
     }
-    const { clock, backendEvents: events, backendSessions: sessions, names } = parts;
-    const service = createBackendService(linked, { clock, events, sessions, names }, before?.service ?? null);
+    const { clock, backendEvents: events, backendSessions: sessions, names, ticketKeys: affinitySecrets } = parts;
+    const dependencies = { clock, events, sessions, names, affinitySecrets };
+    const service = createBackendService(linked, dependencies, before?.service ?? null);
     services.set(linked.name, { digest: linked.digest, service });
   }
   return services;

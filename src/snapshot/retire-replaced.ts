@@ -19,7 +19,8 @@ export async function retireReplaced(
     const successor = current?.services.get(name)?.service ?? null;
     if (successor === service) continue;
     const cause = current === null ? 'retired' : retireCause(tlsOf(previous, name), tlsOf(current, name));
-    gone.push(service.retire({ cause, spreadMs: current === null ? 0 : SPREAD_MS, successor }));
+    const drainMs = current === null ? null : (drainMsOf(current, name) ?? drainMsOf(previous, name));
+    gone.push(service.retire({ cause, spreadMs: current === null ? 0 : SPREAD_MS, drainMs, successor }));
   }
   await Promise.all(gone);
 }
@@ -39,6 +40,13 @@ function retireCause(before: LinkedBackendTls | null, after: LinkedBackendTls | 
 
 function tlsOf({ configuration }: Snapshot, name: string): LinkedBackendTls | null {
   return configuration.backendServices.find((service) => service.name === name)?.tls ?? null;
+}
+
+/** The new configuration says how long what it removes may take; null: it does not say, or has no such service. */
+function drainMsOf({ configuration }: Snapshot, name: string): number | null {
+  const service = configuration.backendServices.find((candidate) => candidate.name === name);
+  const seconds = service?.balancing.drainingTimeoutSec ?? null;
+  return seconds === null ? null : seconds * 1000;
 }
 
 function identitiesOf({ backendServices }: LinkedConfiguration): readonly string[] {

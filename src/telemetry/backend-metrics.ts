@@ -12,6 +12,9 @@ export class BackendMetrics {
   readonly #trailersDropped: Family;
   readonly #reportOnlyFailures: Family;
   readonly #healthy: Family;
+  readonly #ejected: Family;
+  readonly #ejections: Family;
+  readonly #circuitBreaks: Family;
 
   constructor(registry: Registry) {
     this.#handshakes = new Family('counter', registry, {
@@ -49,6 +52,21 @@ export class BackendMetrics {
       help: 'Whether an endpoint with a health check gets requests: 1 or 0.',
       labels: ['service', 'endpoint'],
     });
+    this.#ejected = new Family('gauge', registry, {
+      name: 'sallyport_backend_endpoint_ejected',
+      help: 'Workers in which outlier detection keeps requests from an endpoint, 1 or 0 with one process; absent until it has once.',
+      labels: ['service', 'endpoint'],
+    });
+    this.#ejections = new Family('counter', registry, {
+      name: 'sallyport_backend_ejections_total',
+      help: 'Ejections of endpoints by outlier detection, by cause.',
+      labels: ['service', 'cause'],
+    });
+    this.#circuitBreaks = new Family('counter', registry, {
+      name: 'sallyport_backend_circuit_breaks_total',
+      help: 'Requests and retries that circuitBreakers refused, by limit.',
+      labels: ['service', 'limit'],
+    });
   }
 
   /** A connection is up and its certificate, if any, accepted. */
@@ -83,6 +101,16 @@ export class BackendMetrics {
   onHealth(service: string, endpoint: string, isHealthy: boolean | null): void {
     if (isHealthy === null) this.#healthy.remove(service, endpoint);
     else this.#healthy.series(service, endpoint).value = isHealthy ? 1 : 0;
+  }
+
+  /** `cause` null: it is back, or gone. */
+  onEjection(service: string, endpoint: string, cause: string | null): void {
+    this.#ejected.series(service, endpoint).value = cause === null ? 0 : 1;
+    if (cause !== null) this.#ejections.series(service, cause).value++;
+  }
+
+  onCircuitBreak(service: string, limit: string): void {
+    this.#circuitBreaks.series(service, limit).value++;
   }
 
   onTrailersDropped(service: string): void {

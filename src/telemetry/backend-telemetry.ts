@@ -4,7 +4,7 @@ import type { BackendMetrics } from './backend-metrics.ts';
 import { BackendRefusals, type RefusedVerdict, refusedVerdict } from './backend-refusals.ts';
 import type { Log } from './log.ts';
 
-/** What backends report beside the exchanges (the backend room's BackendEvents): counted, and logged where health changes. */
+/** What backends report beside the exchanges (the backend room's BackendEvents): counted, and logged where it is the state of an endpoint. */
 export class BackendTelemetry {
   readonly refusals = new BackendRefusals();
   readonly #metrics: BackendMetrics;
@@ -63,6 +63,18 @@ export class BackendTelemetry {
       address,
       reason,
     });
+  }
+
+  onEjection(service: string, endpoint: string, cause: string | null, forMs: number): void {
+    this.#metrics.onEjection(service, endpoint, cause);
+    const where = { backendService: service, backend: endpoint };
+    if (cause === null) this.#log.info('endpoint is no longer ejected', where);
+    else this.#log.warn('endpoint is ejected', { ...where, cause, forMs });
+  }
+
+  /** Not logged by itself: each refused request has its line. */
+  onCircuitBreak(service: string, limit: string): void {
+    this.#metrics.onCircuitBreak(service, limit);
   }
 
   onHealth(service: string, endpoint: string, isHealthy: boolean | null, reason: string): void {

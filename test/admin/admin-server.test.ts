@@ -12,7 +12,16 @@ const SOURCES: AdminSources = {
   metrics: () => Promise.resolve({ contentType: 'text/plain; version=0.0.4', text: 'up 1\n' }),
   configuration: () => ({ sslPolicies: [{ name: 'modern' }] }),
   certificates: () => [],
-  backends: () => [{ service: 'api', protocol: 'HTTPS', endpoints: ['127.0.0.1:9443'], health: [], refusals: [] }],
+  backends: () => [
+    {
+      service: 'api',
+      protocol: 'HTTPS',
+      endpoints: ['127.0.0.1:9443'],
+      health: [],
+      balance: { policy: 'ROUND_ROBIN', affinity: 'NONE', isInPanic: false, endpoints: [] },
+      refusals: [],
+    },
+  ],
   handshakes: () => ({
     failures: [{ ...handshakeFailure({ sni: '<script>' }), time: '2026-11-21T12:00:00.000Z' }],
     shadow: [],

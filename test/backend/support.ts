@@ -10,7 +10,8 @@ import type {
   Endpoint,
   Requester,
 } from '#src/backend/contract.ts';
-import type { BackendEvents } from '#src/backend/events.ts';
+import type { BackendEvents, CircuitLimit, EjectionCause } from '#src/backend/events.ts';
+import type { AffinitySecrets } from '#src/backend/lb/affinity-tokens.ts';
 import { DEFAULT_TERMS, NameResolver, noNameEvents } from '#src/backend/name-resolver.ts';
 import { type BackendDependencies, createBackendService } from '#src/backend/service.ts';
 import { SessionStore } from '#src/backend/session-store.ts';
@@ -21,8 +22,11 @@ import type {
   LinkedAuthentication,
   LinkedBackendService,
   LinkedBackendTls,
+  LinkedBalancing,
   LinkedCertificate,
+  LinkedCircuitBreakers,
   LinkedHealthCheck,
+  LinkedOutlierDetection,
   LinkedRevocation,
 } from '#src/config/linked.ts';
 import type { HeaderList } from '#src/http/exchange.ts';
@@ -34,6 +38,17 @@ export const REQUESTER: Requester = {
   connection: { remoteAddress: '192.0.2.1', remotePort: 40_000, localAddress: '198.51.100.1', localPort: 443 },
   headers: [],
 };
+
+/** What a service has that says nothing about balancing. */
+export const PLAIN_BALANCING: LinkedBalancing = {
+  policy: 'ROUND_ROBIN',
+  minimumRingSize: 1024,
+  affinity: null,
+  panicThresholdPercent: 0,
+  drainingTimeoutSec: null,
+};
+
+export const SECRETS: AffinitySecrets = { version: 0, secrets: [Buffer.alloc(32, 7)] };
 
 /** Listens on a loopback port of the system's choice. */
 export async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
@@ -184,6 +199,9 @@ export class EventLog implements BackendEvents {
   /** 'up', 'down: REASON' or 'gone', by endpoint. */
   readonly health: string[] = [];
   readonly prohibited: string[] = [];
+  /** The cause or 'back', by endpoint. */
+  readonly ejections: string[] = [];
+  readonly circuitBreaks: CircuitLimit[] = [];
 
   onConnect(_service: string, facts: BackendConnectionFacts): void {
     this.connects.push(facts);
@@ -213,6 +231,14 @@ export class EventLog implements BackendEvents {
     const state = isHealthy === null ? 'gone' : isHealthy ? 'up' : `down: ${reason}`;
     this.health.push(`${endpoint} ${state}`);
   }
+
+  onEjection(_service: string, endpoint: string, cause: EjectionCause | null): void {
+    this.ejections.push(`${endpoint} ${cause ?? 'back'}`);
+  }
+
+  onCircuitBreak(_service: string, limit: CircuitLimit): void {
+    this.circuitBreaks.push(limit);
+  }
 }
 
 export interface ServiceOptions {
@@ -233,6 +259,12 @@ export interface ServiceOptions {
   /** By default every name may lead anywhere. */
   readonly names?: NameResolver;
   readonly ipAddressSelectionPolicy?: LinkedBackendService['ipAddressSelectionPolicy'];
+  readonly weights?: readonly number[];
+  readonly balancing?: Partial<LinkedBalancing>;
+  readonly outlierDetection?: LinkedOutlierDetection | null;
+  readonly circuitBreakers?: LinkedCircuitBreakers | null;
+  readonly affinitySecrets?: AffinitySecrets;
+  readonly random?: () => number;
 }
 
 /** A service as src/config would link it. */
@@ -244,14 +276,22 @@ export function makeService(options: ServiceOptions): BackendService {
     protocol: options.protocol ?? 'HTTP',
     timeoutSec: 30,
     maxStreamDurationMs: null,
-    endpoints: (options.hosts ?? [host]).flatMap((one) =>
-      options.ports.map((port) => ({ host: one, port, isFqdn: isIP(one) === 0 })),
-    ),
     ipAddressSelectionPolicy: options.ipAddressSelectionPolicy ?? 'IPV4_ONLY',
+    endpoints: (options.hosts ?? [host]).flatMap((one) =>
+      options.ports.map((port, index) => ({
+        host: one,
+        port,
+        isFqdn: isIP(one) === 0,
+        weight: options.weights?.[index] ?? 1,
+      })),
+    ),
     tls: options.tls ?? null,
     maxConnectionsPerEndpoint: options.maxConnections ?? 16,
     maxPendingPerEndpoint: options.maxPending ?? 16,
     healthCheck: options.healthCheck ?? null,
+    balancing: { ...PLAIN_BALANCING, ...options.balancing },
+    outlierDetection: options.outlierDetection ?? null,
+    circuitBreakers: options.circuitBreakers ?? null,
     customRequestHeaders: [],
     customResponseHeaders: [],
   };
@@ -261,6 +301,8 @@ export function makeService(options: ServiceOptions): BackendService {
     sessions: options.sessions ?? new SessionStore(clock),
     names: options.names ?? new NameResolver(noNameEvents, { ...DEFAULT_TERMS, allowedNames: [host] }),
     connectTimeoutMs: options.connectTimeoutMs ?? 5000,
+    affinitySecrets: options.affinitySecrets ?? SECRETS,
+    ...(options.random && { random: options.random }),
   };
   return createBackendService(linked, dependencies, options.previous ?? null);
 }

@@ -9,6 +9,7 @@ import type {
   BackendService,
   Endpoint,
   RetrySlots,
+  ServiceBalance,
 } from '#src/backend/contract.ts';
 import { type ErrorCode, ProxyError } from '#src/base/errors.ts';
 import type { LinkedRouteAction } from '#src/config/linked-url-map.ts';
@@ -261,6 +262,10 @@ export class MemoryService implements BackendService {
 
   health(): readonly never[] {
     return [];
+  }
+
+  balance(): ServiceBalance {
+    return { policy: 'ROUND_ROBIN', affinity: 'NONE', isInPanic: false, endpoints: [] };
   }
 
   async retire(): Promise<void> {}

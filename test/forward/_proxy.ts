@@ -16,6 +16,7 @@ import type { FrontendProxy } from '#src/frontend/contract.ts';
 import { Http1Door } from '#src/frontend/http1.ts';
 import { Http2Door } from '#src/frontend/http2.ts';
 import { DEFAULT_TIMEOUTS } from '#src/frontend/timeouts.ts';
+import { PLAIN_BALANCING, SECRETS } from '../backend/support.ts';
 import { mapTo, Records } from './_memory.ts';
 
 /** Client ⇄ node:http exchange ⇄ forwarder ⇄ undici ⇄ backend, over plain TCP: everything real but TLS. */
@@ -120,12 +121,15 @@ function serviceOf(name: string, ports: readonly number[], overrides: Partial<Li
     protocol: 'HTTP',
     timeoutSec: 30,
     maxStreamDurationMs: null,
-    endpoints: ports.map((port) => ({ host: '127.0.0.1', port, isFqdn: false })),
+    endpoints: ports.map((port) => ({ host: '127.0.0.1', port, isFqdn: false, weight: 1 })),
     ipAddressSelectionPolicy: 'IPV4_ONLY',
     tls: null,
     maxConnectionsPerEndpoint: 100,
     maxPendingPerEndpoint: 100,
     healthCheck: null,
+    balancing: PLAIN_BALANCING,
+    outlierDetection: null,
+    circuitBreakers: null,
     customRequestHeaders: [],
     customResponseHeaders: [],
     ...overrides,
@@ -135,6 +139,7 @@ function serviceOf(name: string, ports: readonly number[], overrides: Partial<Li
     events: noBackendEvents,
     sessions: new SessionStore(systemClock),
     names: new NameResolver(noNameEvents),
+    affinitySecrets: SECRETS,
   });
 }
 

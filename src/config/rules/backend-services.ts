@@ -40,17 +40,6 @@ function checkBackends(service: Resource, spec: Service, { findings }: RuleConte
       );
     },
   );
-  if (spec.backends.length < 2) return;
-  // Targets that share load among groups; with one group they say nothing, with several they would be ignored.
-  for (const [index, backend] of spec.backends.entries()) {
-    for (const field of Object.keys(backend).filter((key) => key.startsWith('max'))) {
-      findings.error(
-        service,
-        ['backends', index, field],
-        `Cannot accept backends[${index}].${field}: sharing load among several backends by targets is not supported yet; remove it`,
-      );
-    }
-  }
 }
 
 function checkNames(service: Resource, spec: Service, { findings }: RuleContext): void {

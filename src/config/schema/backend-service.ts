@@ -1,21 +1,34 @@
 import { z } from 'zod';
+import { balancingFields } from './balancing.ts';
 import { limitDuration } from './duration.ts';
 import { computeName, integerBetween, NO_EFFECT, onlyNeutral, reference, resource } from './fields.ts';
 
-const share = z.number().optional().meta({ description: 'Only with a single backend, where it has no effect.' });
+const SCALER = 'expected 0, or a number from 0.1 to 1';
+
+const share = z
+  .number('expected a number above 0')
+  .positive('expected a number above 0')
+  .optional()
+  .meta({ description: 'A target, no limit: it sets how several backends share the requests.' });
 
 const backend = z.strictObject({
   description: z.unknown().optional().meta({ description: NO_EFFECT }),
   group: reference('networkEndpointGroups'),
   balancingMode: z.enum(['RATE', 'UTILIZATION', 'CONNECTION']).optional(),
-  capacityScaler: onlyNeutral(1),
+  capacityScaler: z
+    .number(SCALER)
+    .refine((value) => value === 0 || (value >= 0.1 && value <= 1), SCALER)
+    .default(1)
+    .meta({
+      description: "Multiplies the backend's share; 0: drained, nothing new goes there.",
+    }),
   maxRate: share,
   maxRatePerInstance: share,
   maxRatePerEndpoint: share,
   maxConnections: share,
   maxConnectionsPerInstance: share,
   maxConnectionsPerEndpoint: share,
-  maxUtilization: share,
+  maxUtilization: z.number().optional().meta({ description: 'Only with a single backend, where it has no effect.' }),
 });
 
 const subjectAltName = z.strictObject({
@@ -41,9 +54,7 @@ export const backendServiceSchema = resource('backendServices', {
     description: 'Which addresses of INTERNET_FQDN_PORT names are used.',
   }),
   maxStreamDuration: limitDuration('From the head of a request to the end of its response or tunnel.').optional(),
-  localityLbPolicy: onlyNeutral('ROUND_ROBIN'),
-  sessionAffinity: onlyNeutral('NONE'),
-  affinityCookieTtlSec: onlyNeutral(0),
+  ...balancingFields,
   compressionMode: onlyNeutral('DISABLED'),
   enableCDN: onlyNeutral(false),
   customRequestHeaders: customHeaders('requests'),

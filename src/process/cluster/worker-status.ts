@@ -1,4 +1,4 @@
-import type { BackendStatus, EndpointStatus, HandshakeStatus } from '../../admin/admin-sources.ts';
+import type { BackendStatus, BalanceStatus, EndpointStatus, HandshakeStatus } from '../../admin/admin-sources.ts';
 
 /** What one worker shows at /backends and /handshakes. */
 export interface WorkerStatus {
@@ -29,7 +29,10 @@ export function parseWorkerStatus(text: string): WorkerStatus | null {
   return isWhole ? (value as unknown as WorkerStatus) : null;
 }
 
-/** Each service once. An endpoint is healthy where all workers find it so; the newest refusal of an endpoint stands. */
+/**
+ * Each service once. An endpoint is healthy where all workers find it so, and ejected where one has ejected it; what is in flight is added
+ * up; the newest refusal of an endpoint stands.
+ */
 export function mergeBackends(statuses: readonly WorkerStatus[]): readonly BackendStatus[] {
   const merged = new Map<string, BackendStatus>();
   for (const status of statuses.flatMap(({ backends }) => backends)) {
@@ -71,8 +74,19 @@ function mergeBackend(a: BackendStatus, b: BackendStatus): BackendStatus {
     ...a,
     endpoints: [...new Set([...a.endpoints, ...b.endpoints])],
     health: [...health.values()],
+    balance: mergeBalance(a.balance, b.balance),
     refusals: [...refusals.values()],
   };
+}
+
+function mergeBalance(a: BalanceStatus, b: BalanceStatus): BalanceStatus {
+  const endpoints = new Map(a.endpoints.map((status) => [status.endpoint, status]));
+  for (const status of b.endpoints) {
+    const known = endpoints.get(status.endpoint);
+    const inFlight = status.inFlight + (known?.inFlight ?? 0);
+    endpoints.set(status.endpoint, { ...status, inFlight, isEjected: status.isEjected || known?.isEjected === true });
+  }
+  return { ...a, isInPanic: a.isInPanic || b.isInPanic, endpoints: [...endpoints.values()] };
 }
 
 function worse(a: EndpointStatus, b: EndpointStatus): EndpointStatus {
@@ -82,11 +96,15 @@ function worse(a: EndpointStatus, b: EndpointStatus): EndpointStatus {
 
 function isBackend(value: unknown): boolean {
   if (!isRecord(value) || typeof value['service'] !== 'string') return false;
-  const { endpoints, health, refusals } = value;
+  const { endpoints, health, refusals, balance } = value;
+  if (!isRecord(balance) || !Array.isArray(balance['endpoints'])) return false;
   if (!Array.isArray(endpoints) || !Array.isArray(health) || !Array.isArray(refusals)) return false;
   return (
     endpoints.every((name) => typeof name === 'string') &&
     health.every((item) => isRecord(item) && typeof item['endpoint'] === 'string') &&
+    balance['endpoints'].every(
+      (item) => isRecord(item) && typeof item['endpoint'] === 'string' && typeof item['inFlight'] === 'number',
+    ) &&
     refusals.every((item) => isRecord(item) && typeof item['endpoint'] === 'string' && typeof item['time'] === 'string')
   );
 }

@@ -24,6 +24,19 @@ describe('mergeBackends()', () => {
     ]);
   });
 
+  test('adds up what is in flight, and shows an endpoint as ejected that one worker has ejected', () => {
+    const share = (inFlight: number, isEjected: boolean) => ({
+      endpoint: '10.0.0.1:80',
+      weight: 2,
+      inFlight,
+      isEjected,
+    });
+    const balanced = (inFlight: number, isEjected: boolean) =>
+      of([backend({ balance: { ...BALANCE, endpoints: [share(inFlight, isEjected)] } })]);
+    const merged = mergeBackends([balanced(1, true), balanced(4, false)]);
+    expect(merged[0]?.balance).toEqual({ ...BALANCE, endpoints: [share(5, true)] });
+  });
+
   test('keeps the newest refusal of an endpoint, and the endpoints that only one worker knows', () => {
     const refusal = (time: string) => ({
       endpoint: '10.0.0.1:80',
@@ -93,9 +106,16 @@ describe('parseWorkerStatus()', () => {
     const word = fc.oneof(fc.string(), fc.anything());
     const list = (item: fc.Arbitrary<unknown>) => fc.oneof(fc.array(item, { maxLength: 3 }), fc.anything());
     const endpoint = fc.record({ endpoint: word, time: word, isHealthy: fc.anything(), isProbed: fc.anything() });
+    const share = fc.record({ endpoint: word, inFlight: fc.anything(), isEjected: fc.anything() });
     const candidate = fc.record({
       backends: list(
-        fc.record({ service: word, endpoints: list(word), health: list(endpoint), refusals: list(endpoint) }),
+        fc.record({
+          service: word,
+          endpoints: list(word),
+          health: list(endpoint),
+          balance: fc.record({ endpoints: list(share) }),
+          refusals: list(endpoint),
+        }),
       ),
       handshakes: fc.record({ failures: list(fc.record({ time: word })), shadow: list(fc.anything()) }),
     });
@@ -111,8 +131,18 @@ describe('parseWorkerStatus()', () => {
   });
 });
 
+const BALANCE: BackendStatus['balance'] = { policy: 'ROUND_ROBIN', affinity: 'NONE', isInPanic: false, endpoints: [] };
+
 function backend(fields: Partial<BackendStatus>): BackendStatus {
-  return { service: 'api', protocol: 'HTTP', endpoints: ['10.0.0.1:80'], health: [], refusals: [], ...fields };
+  return {
+    service: 'api',
+    protocol: 'HTTP',
+    endpoints: ['10.0.0.1:80'],
+    health: [],
+    balance: BALANCE,
+    refusals: [],
+    ...fields,
+  };
 }
 
 function of(backends: readonly BackendStatus[]): WorkerStatus {
