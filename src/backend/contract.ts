@@ -63,8 +63,8 @@ export interface BackendHandler {
   /** The backend takes (more) request body. */
   onBodyWanted(): void;
   onInterim(status: number, headers: HeaderList): void;
-  /** The final response head; `headers` lower-cased, hop-by-hop fields still in it. */
-  onResponse(status: number, headers: HeaderList): void;
+  /** The final response head; `headers` lower-cased, hop-by-hop fields still in it. `isAll`: HTTP/2 said with it that nothing follows. */
+  onResponse(status: number, headers: HeaderList, isAll?: boolean): void;
   onData(chunk: Buffer): void;
   onEnd(trailers: HeaderList): void;
   /** 101 to a WebSocket request; bytes after the head are unshifted into `socket`. */

@@ -126,7 +126,7 @@ export class Http2Exchange implements BackendCall {
     this.#handler.onInterim(status, headerListFromHttp2(raw));
   }
 
-  response(status: number, raw: readonly string[]): void {
+  response(status: number, raw: readonly string[], isAll: boolean): void {
     if (this.over) return;
     const headers = headerListFromHttp2(raw);
     this.#status = status;
@@ -134,7 +134,7 @@ export class Http2Exchange implements BackendCall {
     if (isConnectionLogin(headers)) this.#session!.isLoggedIn = true;
     const bodyless = status === 204 || status === 304 || this.request.method === 'HEAD';
     this.#missingBytes = bodyless ? 0 : contentLengthOf(headers);
-    this.#handler.onResponse(status, headers);
+    this.#handler.onResponse(status, headers, isAll);
   }
 
   data(chunk: Buffer): void {
@@ -264,8 +264,8 @@ function onInterim(this: ExchangeStream, headers: IncomingHttpHeaders, _flags: n
   this[EXCHANGE].interim(headers, raw);
 }
 
-function onResponse(this: ExchangeStream, headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]): void {
-  this[EXCHANGE].response(Number(headers[':status']), raw);
+function onResponse(this: ExchangeStream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]): void {
+  this[EXCHANGE].response(Number(headers[':status']), raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
 }
 
 function onTrailers(this: ExchangeStream, _headers: IncomingHttpHeaders, _flags: number, raw: readonly string[]): void {

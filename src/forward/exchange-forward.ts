@@ -310,7 +310,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     else this.exchange.interim(status, forwarded);
   }
 
-  onResponse(status: number, headers: HeaderList): void {
+  onResponse(status: number, headers: HeaderList, isAll = false): void {
     if (this.state !== SENDING) return;
     const length = responseContentLength(headers);
     const forwarded = clientResponseHeaders(headers, status);
@@ -320,7 +320,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       const what = status > 599 ? `status ${status}` : length === -2 ? 'Content-Length' : 'a field of the head';
       this.breakOff('backend_response_corrupted', `the response has an invalid part: ${what}`);
     } else if (this.traffic === null || !this.repeatsAnswered(status, headers)) {
-      this.startResponse(status, forwarded, length, isChunked(headers));
+      this.startResponse(status, forwarded, length, isChunked(headers), isAll);
     }
   }
 
@@ -335,7 +335,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     return true;
   }
 
-  private startResponse(status: number, headers: string[], length: number, chunked: boolean): void {
+  private startResponse(status: number, headers: string[], length: number, chunked: boolean, isAll: boolean): void {
     const { exchange, upload } = this;
     this.fields.response?.overwrite(headers, exchange);
     this.addAffinityCookie(headers);
@@ -344,7 +344,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.state = RELAYING;
     this.status = status;
     this.responseLength = length;
-    this.responseHasBody = exchange.method !== 'HEAD' && status !== 204 && status !== 304;
+    // END_STREAM goes on with the head it came with: gRPC tells a status instead of an answer by that
+    const isEmpty = isAll && length <= 0 && exchange.protocol === 'HTTP/2';
+    this.responseHasBody = !isEmpty && exchange.method !== 'HEAD' && status !== 204 && status !== 304;
     this.truncatable =
       this.responseHasBody &&
       length === -1 &&

@@ -14,6 +14,10 @@ export function respondError(exchange: Exchange, error: ProxyError): void {
     exchange.abort(error);
     return;
   }
+  if (isGrpc(exchange)) {
+    respondGrpc(exchange, status);
+    return;
+  }
   const headers = ['cache-control', 'no-store'];
   if (retryAfterSec !== undefined) headers.push('retry-after', String(retryAfterSec));
   respondText(exchange, status, headers);
@@ -26,12 +30,40 @@ export function respondRedirect(exchange: Exchange, status: number, location: st
 
 /** An answer that the configuration asks for (a fault). */
 export function respondStatus(exchange: Exchange, status: number): void {
+  if (status >= 400 && isGrpc(exchange)) {
+    respondGrpc(exchange, status);
+    return;
+  }
   if (status !== 204 && status !== 304) {
     respondText(exchange, status, ['cache-control', 'no-store']);
     return;
   }
   exchange.respond(status, [], false);
   exchange.end(null);
+}
+
+/**
+ * To gRPC a refusal is a status of its own: a response of trailers only, which its clients read as such in whatever language; of a plain
+ * 502 some would make UNKNOWN. The log keeps the HTTP status.
+ */
+function respondGrpc(exchange: Exchange, status: number): void {
+  const message = `${status} ${STATUS_CODES[status] ?? 'Error'}`;
+  const code = String(GRPC_STATUS.get(status) ?? GRPC_UNKNOWN);
+  exchange.respond(200, ['content-type', 'application/grpc', 'grpc-status', code, 'grpc-message', message], false);
+  exchange.end(null);
+}
+
+/** `application/grpc`, with or without the name of an encoding; not gRPC-Web, which browsers speak over any HTTP. */
+function isGrpc({ protocol, headers }: Exchange): boolean {
+  if (protocol !== 'HTTP/2') return false;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== 'content-type') continue;
+    const value = headers[i + 1]!;
+    if (!value.startsWith(GRPC_TYPE)) return false;
+    const next = value.charAt(GRPC_TYPE.length);
+    return next === '' || next === '+' || next === ';';
+  }
+  return false;
 }
 
 function respondText(exchange: Exchange, status: number, headers: string[]): void {
@@ -52,5 +84,18 @@ function bodyOf(status: number): Buffer {
   return body;
 }
 
+const GRPC_TYPE = 'application/grpc';
+/** gRPC's own mapping (doc/http-grpc-status-mapping.md of grpc/grpc). */
+const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
+  [400, 13], // INTERNAL
+  [401, 16], // UNAUTHENTICATED
+  [403, 7], // PERMISSION_DENIED
+  [404, 12], // UNIMPLEMENTED
+  [429, 14], // UNAVAILABLE
+  [502, 14],
+  [503, 14],
+  [504, 14],
+]);
+const GRPC_UNKNOWN = 2;
 const BODIES = new Map<number, Buffer>(); // at most one per status
 const CLIENT_CLOSED = 499; // for the log only (base/error-codes.ts)

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { CODES } from '#src/base/error-codes.ts';
 import { type CodeSpec, type ErrorCode, ProxyError } from '#src/base/errors.ts';
-import { respondError, respondRedirect } from '#src/forward/respond-error.ts';
+import { respondError, respondRedirect, respondStatus } from '#src/forward/respond-error.ts';
 import { MemoryExchange } from './_memory.ts';
 
 const codes = Object.keys(CODES) as ErrorCode[];
@@ -58,5 +58,47 @@ describe('respondRedirect()', () => {
     const exchange = new MemoryExchange();
     respondRedirect(exchange, 302, 'https://a.example/\r\nset-cookie: a=b');
     expect(exchange.header('location')).toBeNull();
+  });
+});
+
+describe('to gRPC', () => {
+  const GRPC = { protocol: 'HTTP/2', method: 'POST' } as const;
+
+  test.each([
+    ['invalid_request_headers', 'application/grpc', '13', '400 Bad Request'],
+    ['config_not_found', 'application/grpc+proto', '12', '404 Not Found'],
+    ['backend_connect_refused', 'application/grpc;charset=utf-8', '14', '502 Bad Gateway'],
+    ['failed_to_pick_backend', 'application/grpc', '14', '503 Service Unavailable'],
+    ['backend_timeout', 'application/grpc', '14', '504 Gateway Timeout'],
+    ['headers_too_long', 'application/grpc', '2', '413 Payload Too Large'],
+  ] as const)('%s is a status of its own, in a response of trailers only', (code, type, grpcStatus, message) => {
+    const exchange = new MemoryExchange({ ...GRPC, headers: ['x-a', 'b', 'content-type', type] });
+    respondError(exchange, new ProxyError(code, { detail: 'secret detail' }));
+    expect(exchange.events).toEqual(['respond 200 no body', 'end']);
+    expect(exchange.responseHeaders).toEqual([
+      'content-type',
+      'application/grpc',
+      'grpc-status',
+      grpcStatus,
+      'grpc-message',
+      message,
+    ]);
+  });
+
+  test('a fault is one as well', () => {
+    const exchange = new MemoryExchange({ ...GRPC, headers: ['content-type', 'application/grpc'] });
+    respondStatus(exchange, 503);
+    expect([exchange.status, exchange.header('grpc-status')]).toEqual([200, '14']);
+  });
+
+  test.each([
+    ['HTTP/2', 'application/grpc-web'],
+    ['HTTP/2', 'application/grpcx'],
+    ['HTTP/2', 'application/json'],
+    ['HTTP/1.1', 'application/grpc'],
+  ] as const)('over %s, %s gets the plain status', (protocol, type) => {
+    const exchange = new MemoryExchange({ protocol, method: 'POST', headers: ['content-type', type] });
+    respondError(exchange, new ProxyError('backend_connect_refused'));
+    expect(exchange.status).toBe(502);
   });
 });
