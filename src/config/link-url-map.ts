@@ -1,5 +1,5 @@
 import { digestOf } from '../base/digest.ts';
-import { parseHeaderValue } from '../http/header-template.ts';
+import { type CustomHeader, parseHeaderValue } from '../http/header-template.ts';
 import type {
   LinkedDestination,
   LinkedHeaderAction,
@@ -51,6 +51,21 @@ export function servicesOf(map: LinkedUrlMap): ReadonlySet<string> {
     if (destination.action?.mirror) services.add(destination.action.mirror.service);
   }
   return services;
+}
+
+/** What the headerActions of all levels add to requests. */
+export function requestHeadersOf(map: LinkedUrlMap): readonly CustomHeader[] {
+  const actions = [
+    map.headerAction,
+    ...map.pathMatchers.flatMap((matcher) => [
+      matcher.headerAction,
+      ...matcher.routeRules.map(({ headerAction }) => headerAction),
+    ]),
+    ...destinationsOf(map).flatMap((destination) =>
+      destination.kind === 'forward' ? destination.services.map(({ headerAction }) => headerAction) : [],
+    ),
+  ];
+  return actions.flatMap((action) => action?.requestHeadersToAdd.map(({ header }) => header) ?? []);
 }
 
 function destinationsOf({ fallback, pathMatchers }: LinkedUrlMap): readonly LinkedDestination[] {

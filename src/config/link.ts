@@ -65,6 +65,7 @@ export function linkConfiguration(
   const backendServices = specs(graph, 'backendServices').map(([service, spec]) =>
     linkService(service, spec, material),
   );
+  const urlMaps = graph.all('urlMaps').map(linkMap);
   const certificates = [...material.certificates.values()];
   const trustConfigs = [...material.trustConfigs.values()];
   const sslPolicies = graph.all('sslPolicies').map((policy) => must(linkPolicy(policy)));
@@ -75,6 +76,7 @@ export function linkConfiguration(
       customRequestHeaders,
       customResponseHeaders,
     })),
+    urlMaps: urlMaps.map((map) => map.digest),
     certificates: certificates.map((certificate) => certificate.digest),
     revocation: trustConfigs.map(({ name, revocation }) => ({ name, digest: revocation?.digest })),
     settings,
@@ -86,6 +88,7 @@ export function linkConfiguration(
     digest,
     listeners,
     backendServices,
+    urlMaps,
     certificates,
     trustConfigs,
     sslPolicies,

@@ -13,6 +13,8 @@ export interface LinkedConfiguration {
   readonly digest: Digest;
   readonly listeners: readonly LinkedListener[];
   readonly backendServices: readonly LinkedBackendService[];
+  /** All of them, attached or not. */
+  readonly urlMaps: readonly LinkedUrlMap[];
   readonly certificates: readonly LinkedCertificate[];
   /** All of them, attached or not. */
   readonly trustConfigs: readonly LinkedTrustConfig[];

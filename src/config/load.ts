@@ -16,19 +16,23 @@ import { checkBalancing } from './rules/balancing.ts';
 import { checkCertificateMaps } from './rules/certificate-maps.ts';
 import type { RuleContext } from './rules/context.ts';
 import { checkCustomHeaders } from './rules/custom-headers.ts';
+import { checkHeaderActions } from './rules/header-actions.ts';
 import { checkHealthChecks } from './rules/health-checks.ts';
 import { checkIdentityHeaders } from './rules/identity-headers.ts';
 import { checkListeners } from './rules/listeners.ts';
 import { checkNetworkEndpointGroups } from './rules/network-endpoint-groups.ts';
 import { checkProxyProtocol } from './rules/proxy-protocol.ts';
 import { checkRouteActions } from './rules/route-actions.ts';
+import { checkRouteRules } from './rules/route-rules.ts';
 import { checkServedCertificates } from './rules/served-certificates.ts';
 import { checkServerTlsPolicies } from './rules/server-tls-policies.ts';
 import { checkSettings } from './rules/settings.ts';
 import { checkShadowSslPolicies } from './rules/shadow-ssl-policies.ts';
 import { checkSslPolicies } from './rules/ssl-policies.ts';
 import { checkTargetHttpsProxies } from './rules/target-https-proxies.ts';
+import { checkUrlMapTests } from './rules/url-map-tests.ts';
 import { checkUrlMaps } from './rules/url-maps.ts';
+import { checkUrlRedirects } from './rules/url-redirects.ts';
 import { KINDS, type SallyportSpec } from './schema/kinds.ts';
 import { checkSallyportShape, checkShape, type Shape, type ValueContext } from './schema/validate.ts';
 import { readTicketSecrets } from './ticket-secrets.ts';
@@ -65,7 +69,7 @@ export interface NotLoaded {
  * Reads, checks and links a configuration. All problems are reported at once; any error and nothing is linked. Never throws for
  * what a user can write.
  *
- *   files → documents → resources → shape → references → PEM files → rules → linked
+ *   files → documents → resources → shape → references → PEM files → rules → linked → tests of URL maps
  */
 export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequest): Promise<Loaded | NotLoaded> {
   const findings = new Findings();
@@ -96,6 +100,9 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
   checkServerTlsPolicies(context);
   checkUrlMaps(context);
   checkRouteActions(context);
+  checkUrlRedirects(context);
+  checkRouteRules(context);
+  checkHeaderActions(context);
   checkNetworkEndpointGroups(context);
   checkHealthChecks(context);
   checkBackendAuthenticationConfigs(context);
@@ -113,6 +120,10 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
     sections[0] ?? null,
     files.paths,
   );
+  checkUrlMapTests(graph, configuration.urlMaps, findings);
+  if (findings.errors > 0) {
+    return { ok: false, diagnostics: findings.sorted('error'), warnings, files: files.paths };
+  }
   return { ok: true, configuration, readings: await files.readings(), nowMs, warnings };
 }
 

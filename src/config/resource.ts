@@ -93,6 +93,16 @@ export function shownField(section: Section, path: Path): string {
   return shownValue(value, section.node, path);
 }
 
+/** False where a variable stands for the value, or for a part of it: neither it nor what follows from it is shown or suggested. */
+export function isWritten(section: Section, path: Path): boolean {
+  return hasNoVariable(nodeAt(section.node, path).node);
+}
+
+function hasNoVariable(node: WrittenNode | null): boolean {
+  if (node === null) return true;
+  return node.unexpanded === null && [...node.children.values()].every(hasNoVariable);
+}
+
 /** Of `name`, `collection/name`, a URL or a `//service/…` path. */
 export function lastSegment(reference: string): string {
   return reference.slice(reference.lastIndexOf('/') + 1);

@@ -45,7 +45,8 @@ import { clientResponseHeaders, responseContentLength } from '../http/forwarding
 import { forwardableTrailers } from '../http/hop-by-hop.ts';
 import { removeDotSegments } from '../http/normalize-path.ts';
 import { cloudTraceContext, traceIdOf } from '../http/trace-context.ts';
-import type { ServiceRoute, WinningRule } from '../routing/route.ts';
+import { type CorsPolicy, isPreflight } from '../routing/cors-policy.ts';
+import type { RouteAction, ServiceRoute, WinningRule } from '../routing/route.ts';
 import { UrlRedirect } from '../routing/url-redirect.ts';
 import { backendRequest } from './backend-request.ts';
 import { Expiring } from './deadline-queue.ts';
@@ -55,7 +56,7 @@ import type { ForwarderContext } from './forwarder.ts';
 import { judgeHead } from './judge-head.ts';
 import { afterResponseBytes, backendTlsRecord, clientError, proxyStatusOf, tunnelError } from './outcome.ts';
 import type { Debtor } from './rate-floor.ts';
-import { respondError, respondRedirect, respondStatus } from './respond-error.ts';
+import { respondEmpty, respondError, respondRedirect, respondStatus } from './respond-error.ts';
 import { CONNECT_RETRY_WINDOW_MS, decideRetry } from './retry.ts';
 import { type EndedAttempt, grpcStatusOf } from './retry-policy.ts';
 import { hasTraffic, RouteTraffic, type TrafficOwner } from './route-traffic.ts';
@@ -70,6 +71,10 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   /** Null until a request is routed; that of a redirect too. */
   private rule: WinningRule | null = null;
   private route: ServiceRoute<BackendService> | null = null;
+  /** Of the route; null where nothing is asked for but its service. */
+  private action: RouteAction<BackendService> | null = null;
+  /** The origin that the route's corsPolicy allows. */
+  private corsOrigin: string | null = null;
   private request: BackendRequest | null = null;
   private fields: FieldRules = NO_FIELD_RULES;
   private trace: string | null = null;
@@ -163,11 +168,13 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       return;
     }
     this.route = route;
+    this.action = route.action;
+    if (route.action?.cors && this.answersPreflight(route.action.cors)) return;
     const { service } = route;
     const traceContext = cloudTraceContext(exchange.headers);
     this.trace = traceIdOf(traceContext);
     this.fields = this.context.fields.of(service.name);
-    this.request = backendRequest(exchange, service, traceContext, this.fields);
+    this.request = backendRequest(exchange, service, traceContext, this.fields, route.action);
     if (exchange.contentLength !== 0) {
       this.upload = new Upload(this, exchange, service.httpVersion, this.fields.removed);
       this.context.rateFloor?.watch(this.upload);
@@ -192,6 +199,20 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.statusDetails = 'fault_filter_abort';
     respondStatus(this.exchange, status);
     this.discardRest();
+  }
+
+  /** True when the request was a preflight of an allowed origin: the policy is the answer, no backend is asked. */
+  private answersPreflight(cors: CorsPolicy): boolean {
+    const { exchange } = this;
+    const origin = cors.allowedOrigin(exchange.headers);
+    this.corsOrigin = origin;
+    if (origin === null || !isPreflight(exchange.method, exchange.headers)) return false;
+    this.state = FINISHING;
+    this.status = 200;
+    this.statusDetails = 'direct_response';
+    respondEmpty(exchange, 200, cors.preflightFields(origin));
+    this.discardRest();
+    return true;
   }
 
   private attempt(lastFailure: ProxyError | null): void {
@@ -337,7 +358,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   private startResponse(status: number, headers: string[], length: number, chunked: boolean, isAll: boolean): void {
     const { exchange, upload } = this;
-    this.fields.response?.overwrite(headers, exchange);
+    this.editResponse(headers);
     this.addAffinityCookie(headers);
     this.traffic?.onResponse();
     upload?.dropCopy();
@@ -370,6 +391,14 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     if (affinityCookies === null) return;
     const cookie = affinityCookies.setCookieFor(this.endpoint!, this.exchange);
     if (cookie !== null) headers.push('set-cookie', cookie);
+  }
+
+  private editResponse(headers: string[]): void {
+    const { action, exchange } = this;
+    this.fields.response?.overwrite(headers, exchange);
+    if (action === null) return;
+    action.headers?.response?.apply(headers, exchange);
+    action.cors?.edit(headers, this.corsOrigin);
   }
 
   onData(chunk: Buffer): void {
@@ -411,7 +440,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       if (this.state === SENDING) this.breakOff('websocket_handshake_failed', 'a field of the 101');
       return;
     }
-    this.fields.response?.overwrite(forwarded, this.exchange);
+    this.editResponse(forwarded);
     this.addAffinityCookie(forwarded);
     this.call = null;
     this.cancelDeadline();
@@ -534,13 +563,20 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.state = FINISHING;
     this.status = error.spec.status;
     try {
-      respondError(this.exchange, error);
+      respondError(this.exchange, error, this.errorFields());
     } catch (thrown) {
       this.abortClient(asProxyError(thrown, 'internal_error'));
       return;
     }
     if (this.exchange.responded) this.discardRest();
     else this.finish();
+  }
+
+  /** Without CORS fields a browser would not let a page read even the status. */
+  private errorFields(): string[] {
+    const fields: string[] = [];
+    this.action?.cors?.edit(fields, this.corsOrigin);
+    return fields;
   }
 
   private abortClient(error: ProxyError): void {

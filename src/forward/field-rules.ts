@@ -28,8 +28,10 @@ export class ServiceFieldRules {
   readonly #identity: ReadonlySet<string>;
   readonly #others: FieldRules;
 
-  constructor(services: readonly ServiceHeaders[]) {
+  /** `mapHeaders`: what the URL maps add to requests. */
+  constructor(services: readonly ServiceHeaders[], mapHeaders: readonly CustomHeader[] = []) {
     const identity = new Set<string>();
+    for (const header of mapHeaders) if (isIdentityHeader(header)) identity.add(header.name);
     for (const { customRequestHeaders } of services) {
       for (const header of customRequestHeaders) if (isIdentityHeader(header)) identity.add(header.name);
     }

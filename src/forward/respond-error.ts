@@ -6,9 +6,9 @@ import { isFieldValue } from '../http/field-value.ts';
 
 /**
  * Answers with the status of the error's code and a body that says no more than the status: neither the code nor the detail nor
- * Proxy-Status leaves the proxy (spec 10.15). A code without a status (there is nobody to answer) aborts the exchange.
+ * Proxy-Status leaves the proxy (spec 10.15). `headers` go with it. A code without a status (there is nobody to answer) aborts the exchange.
  */
-export function respondError(exchange: Exchange, error: ProxyError): void {
+export function respondError(exchange: Exchange, error: ProxyError, headers: string[] = []): void {
   const { status, retryAfterSec } = error.spec;
   if (status < 400 || status === CLIENT_CLOSED) {
     exchange.abort(error);
@@ -18,7 +18,7 @@ export function respondError(exchange: Exchange, error: ProxyError): void {
     respondGrpc(exchange, status);
     return;
   }
-  const headers = ['cache-control', 'no-store'];
+  headers.push('cache-control', 'no-store');
   if (retryAfterSec !== undefined) headers.push('retry-after', String(retryAfterSec));
   respondText(exchange, status, headers);
 }
@@ -64,6 +64,13 @@ function isGrpc({ protocol, headers }: Exchange): boolean {
     return next === '' || next === '+' || next === ';';
   }
   return false;
+}
+
+/** An answer that is all in its head. */
+export function respondEmpty(exchange: Exchange, status: number, headers: string[]): void {
+  headers.push('content-length', '0');
+  exchange.respond(status, headers, false);
+  exchange.end(null);
 }
 
 function respondText(exchange: Exchange, status: number, headers: string[]): void {

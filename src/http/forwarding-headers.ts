@@ -1,6 +1,7 @@
 // hot path: one pass over the fields of a request, one over those of a response.
 import type { ConnectionFacts, HeaderList, HttpProtocol } from './exchange.ts';
 import { isFieldValue, isLowerCaseToken } from './field-value.ts';
+import type { HeaderEdits } from './header-edits.ts';
 import type { HeaderTemplates } from './header-template.ts';
 import { connectionNames, isHopByHop } from './hop-by-hop.ts';
 import { ALWAYS_REMOVED, type RemovedFields } from './removed-fields.ts';
@@ -17,7 +18,7 @@ export interface ForwardedRequest {
  * - `x-forwarded-for`: `<supplied>,<client address>,<our address>`, the supplied part unverified;
  * - `x-forwarded-proto`: from the socket; a client's own is replaced, `forwarded` is removed, and so are spellings with `_`,
  *   which CGI and WSGI read as the same name;
- * - fields that only the proxy may set (removed-fields.ts) are removed, and the service's custom headers added;
+ * - fields that only the proxy may set (removed-fields.ts) are removed, the URL map's edits made, the service's custom headers added;
  * - `via`, `x-cloud-trace-context` unless it is there, one `early-data: 1` for whatever the client sent (RFC 8470 section 5.1).
  *
  * Towards HTTP/2 `te: trailers` stays (no other value); HTTP/2 cookie fields are joined towards HTTP/1.1 (RFC 9113 section 8.2.3).
@@ -28,6 +29,7 @@ export function backendRequestHeaders(
   traceContext: string,
   removed: RemovedFields = ALWAYS_REMOVED,
   custom: HeaderTemplates | null = null,
+  edits: HeaderEdits | null = null,
 ): string[] {
   const source = request.headers;
   const named = connectionNames(source);
@@ -96,7 +98,12 @@ export function backendRequestHeaders(
   if (!hasTrace) headers.push('x-cloud-trace-context', traceContext);
   if (takesTrailers) headers.push('te', 'trailers');
   if (isEarlyData) headers.push('early-data', '1');
-  custom?.append(headers, request);
+  if (edits === null) {
+    custom?.append(headers, request);
+  } else {
+    edits.apply(headers, request);
+    custom?.overwrite(headers, request);
+  }
   return headers;
 }
 

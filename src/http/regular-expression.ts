@@ -1,5 +1,5 @@
 // hot path: matches() runs once per request for each regular expression that is looked at.
-import { RE2JS } from 're2js';
+import { RE2JS, RE2JSSyntaxException } from 're2js';
 
 /**
  * A regular expression of a URL map in RE2's syntax, which matches only a whole text. RE2 follows all alternatives at once: its work
@@ -23,7 +23,8 @@ export function parseRegularExpression(pattern: string): RegularExpression | str
   try {
     compiled = RE2JS.compile(pattern);
   } catch (error) {
-    return `which is no RE2 expression (${(error as Error).message})`;
+    const reason = error instanceof RE2JSSyntaxException ? error.getDescription() : (error as Error).message;
+    return `which is no RE2 expression (${reason})`;
   }
   const size = compiled.programSize();
   if (size > LARGEST_PROGRAM) {

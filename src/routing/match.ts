@@ -102,8 +102,13 @@ export class UrlMatcher<Service> {
   }
 
   match(request: RoutableRequest): Route<Service> {
+    return this.find(request).choose();
+  }
+
+  /** What wins, before one of several services is chosen. */
+  find(request: RoutableRequest): Destination<Service> {
     const matcher = this.#matcherFor(request.authority.toLowerCase());
-    return (matcher === null ? this.fallback : matcher.match(request)).choose();
+    return matcher === null ? this.fallback : matcher.match(request);
   }
 
   #matcherFor(authority: string): PathMatcher<Service> | null {

@@ -3,6 +3,7 @@ import type { BackendService } from '../backend/contract.ts';
 import { nameTerms } from '../backend/name-terms.ts';
 import { digestOf } from '../base/digest.ts';
 import type { CidrBlock } from '../config/cidr.ts';
+import { requestHeadersOf } from '../config/link-url-map.ts';
 import type { LinkedConfiguration, LinkedProxy, LinkedTrustConfig } from '../config/linked.ts';
 import { ServiceFieldRules } from '../forward/field-rules.ts';
 import type { FrontendProxy } from '../frontend/contract.ts';
@@ -48,7 +49,7 @@ export function provision(
   parts: SnapshotParts,
 ): Snapshot {
   const services = provisionServices(configuration, previous?.services ?? new Map(), parts);
-  const fields = new ServiceFieldRules(configuration.backendServices);
+  const fields = new ServiceFieldRules(configuration.backendServices, configuration.urlMaps.flatMap(requestHeadersOf));
   const bodyRate = configuration.settings.limits;
   const listeners = new Map<string, RunningListener>();
   for (const linked of configuration.listeners) {

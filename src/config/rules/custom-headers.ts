@@ -45,7 +45,7 @@ function checkList(
       // what a variable of the environment held may be in the problem, and is not shown (security rule 12)
       if (shown.includes('${'))
         fail(`found ${shown}, which is no header once its variables are expanded`, 'correct it');
-      else fail(`found ${shown}: ${header}`, suggestion(header));
+      else fail(`found ${shown}: ${header}`, variableSuggestion(header));
       continue;
     }
     const forbidden = forbiddenName(header.name, field === 'customRequestHeaders' ? 'request' : 'response');
@@ -65,7 +65,8 @@ function checkList(
   }
 }
 
-function suggestion(problem: string): string {
+/** For what `parseCustomHeader()` says of an unknown variable. */
+export function variableSuggestion(problem: string): string {
   const unknown = /\{(\w+)\}, which/.exec(problem)?.[1];
   const near = unknown === undefined ? null : nearestWord(unknown, HEADER_VARIABLES);
   return near === null ? 'correct it' : `did you mean {${near}}?`;

@@ -1,9 +1,8 @@
 import { isHostName } from '../host-name.ts';
-import { type Resource, shownField } from '../resource.ts';
+import { isWritten, type Resource, shownField } from '../resource.ts';
 import type { Spec } from '../schema/kinds.ts';
 import { nearestWord } from '../suggestion.ts';
 import { serviceReferences } from '../url-map-places.ts';
-import { nodeAt, type Path } from '../written.ts';
 import { forEachSpec, type RuleContext } from './context.ts';
 
 /** Hosts, paths and limits of URL maps (spec 3.4). */
@@ -121,11 +120,6 @@ function checkPathMatchers(map: Resource, spec: Spec<'urlMaps'>, { findings }: R
   }
 }
 
-/** False where a variable stands for the value: it is neither shown nor suggested. */
-function isWritten(map: Resource, path: Path): boolean {
-  return nodeAt(map.node, path).node?.unexpanded === null;
-}
-
 /** Exact, `*` or `*.domain` (spec 3.4), each with `:port` or without. */
 function isHostPattern(host: string): boolean {
   const match = /^(.*?)(?::(\d{1,5}))?$/.exec(host);
@@ -136,10 +130,15 @@ function isHostPattern(host: string): boolean {
 }
 
 function pathPatternProblem(pattern: string): string | null {
-  if (!pattern.startsWith('/')) return "expected a path that begins with '/'; add it";
   const star = pattern.indexOf('*');
-  if (star !== -1 && !(star === pattern.length - 1 && pattern.endsWith('/*')))
+  if (pattern.startsWith('/') && star !== -1 && !(star === pattern.length - 1 && pattern.endsWith('/*')))
     return "expected * only at the end, after '/'; write for instance /static/*";
+  return literalPathProblem(pattern);
+}
+
+/** Why no request that is routed has a path, or null; as the second half of a diagnostic. */
+export function literalPathProblem(pattern: string): string | null {
+  if (!pattern.startsWith('/')) return "expected a path that begins with '/'; add it";
   if (/[?#]/.test(pattern)) return 'expected a path without query or fragment; remove them';
   if (!/^[\x21-\x7e]*$/.test(pattern)) return 'expected printable ASCII without spaces; percent-encode the rest';
   const hasDots = pattern.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment));
