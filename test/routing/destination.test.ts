@@ -22,7 +22,10 @@ describe('weighted services', () => {
 
   test('every service gets its share, and one that weighs nothing gets nothing', () => {
     let state = 1;
-    const random = () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647; // Park-Miller: the same every time
+    const random = () => {
+      state = (state * 48_271) % 2_147_483_647; // Park-Miller: the same every time
+      return state / 2_147_483_647;
+    };
     const matcher = compileUrlMap(
       urlMap({
         fallback: shared([

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** A duration as Google writes it: `{seconds: "10", nanos: 500000000}` in exports, or "10.5s". Read by `durationMs()`. */
-export function duration(description: string, least: 'any' | 'positive' = 'positive') {
+export function duration(description: string) {
   const expected = 'expected a duration such as "10s", "0.5s" or {seconds: 10, nanos: 0}';
   const seconds = z.union([z.int().min(0).max(MOST_SECONDS), z.string().regex(/^\d{1,12}$/)]);
   return z
@@ -12,7 +12,6 @@ export function duration(description: string, least: 'any' | 'positive' = 'posit
       ],
       expected,
     )
-    .refine((value) => least === 'any' || durationMs(value) > 0, 'expected more than no time at all')
     .refine((value) => durationMs(value) <= MOST_SECONDS * 1000, `expected at most ${MOST_SECONDS} seconds`)
     .meta({ description });
 }

@@ -107,7 +107,7 @@ const corsPolicy = z.strictObject({
 const faultInjectionPolicy = z.strictObject({
   delay: z
     .strictObject({
-      fixedDelay: duration('Before a request is sent.', 'any'),
+      fixedDelay: duration('Before a request is sent.'),
       percentage: percentage('Of requests.').default(0),
     })
     .optional(),
