@@ -314,6 +314,9 @@ export interface SallyportSettings {
     readonly unfinishedHandshakes: number;
     readonly requestsPerConnection: number;
     readonly concurrentStreams: number;
+    /** Per worker; 429 beyond. */
+    readonly requestsPerAddress?: { readonly perSecond: number; readonly burst?: number | undefined } | undefined;
+    readonly concurrentRequestsPerAddress?: number | undefined;
     /** Slower bodies are cut (security rule 32). */
     readonly minBodyBytesPerSec: number;
     readonly minBodyRateWindowSec: number;

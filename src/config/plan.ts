@@ -186,7 +186,10 @@ function settingsLines({ settings, backendServices }: LinkedConfiguration): read
     `workers ${settings.workers}, drain ${drain.delaySec} s + ${drain.timeoutSec} s`,
     `access log ${settings.accessLog.format} to ${settings.accessLog.destination}, sample rate ${settings.accessLog.sampleRate}`,
     `limits ${Object.entries(limits)
-      .map(([name, value]) => `${name} ${value}`)
+      .map(
+        ([name, value]) =>
+          `${name} ${typeof value === 'object' ? `${value.perSecond}/s, at once ${value.burst ?? value.perSecond}` : value}`,
+      )
       .join(', ')}`,
     ...(backendServices.some(({ endpoints }) => endpoints.some(({ isFqdn }) => isFqdn)) ? [dnsLine(settings)] : []),
   ];

@@ -109,6 +109,8 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   /** Why the exchange failed; null while it has not, whatever its attempts did. */
   private error: ProxyError | null = null;
   private tunnel: Tunnel | null = null;
+  /** Counted by the gate. */
+  private isAdmitted = false;
 
   private sentAtMs = 0;
   private answeredAtMs = 0;
@@ -124,7 +126,8 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.context.recorder.started(this.exchange);
     try {
       this.exchange.attach(this);
-      const verdict = judgeHead(this.exchange);
+      const limited = this.overLimit();
+      const verdict = limited ?? judgeHead(this.exchange);
       if (verdict === 'redirect') {
         this.redirect();
       } else if (verdict !== null) {
@@ -138,6 +141,15 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   }
 
   // ── head, route, pick, send ──
+
+  private overLimit(): ProxyError | null {
+    const { gate } = this.context;
+    if (gate === null) return null;
+    const code = gate.admission.enter(this.exchange.connection.remoteAddress, gate.limits);
+    if (code !== null) return new ProxyError(code, { phase: 'head' });
+    this.isAdmitted = true;
+    return null;
+  }
 
   private redirect(): void {
     this.redirectTo(TO_NORMALISED, removeDotSegments(this.exchange.target));
@@ -594,6 +606,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   private finish(): void {
     if (this.state === DONE) return;
     this.state = DONE;
+    if (this.isAdmitted) this.context.gate?.admission.leave(this.exchange.connection.remoteAddress);
     this.cancelDeadline();
     this.upload?.stop();
     this.upload?.unmeter();

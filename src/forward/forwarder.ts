@@ -10,6 +10,7 @@ import { DeadlineQueues } from './deadline-queue.ts';
 import { ExchangeForward } from './exchange-forward.ts';
 import { ServiceFieldRules } from './field-rules.ts';
 import { type BodyRateLimits, RateFloor } from './rate-floor.ts';
+import type { RequestGate } from './request-admission.ts';
 
 export interface ForwarderOptions {
   readonly urlMap: UrlMatcher<BackendService>;
@@ -19,6 +20,8 @@ export interface ForwarderOptions {
   readonly fields?: ServiceFieldRules;
   /** Absent: bodies may take as long as the deadline allows. */
   readonly bodyRate?: BodyRateLimits;
+  /** Null or absent: clients may ask as often as they like. */
+  readonly gate?: RequestGate | null;
   /** For percentages; tests inject theirs. */
   readonly random?: RandomSource;
 }
@@ -32,6 +35,7 @@ export interface ForwarderContext {
   readonly fields: ServiceFieldRules;
   readonly rateFloor: RateFloor | null;
   readonly random: RandomSource;
+  readonly gate: RequestGate | null;
 }
 
 /**
@@ -48,6 +52,7 @@ export function createForwarder(options: ForwarderOptions): (exchange: Exchange)
     fields: options.fields ?? new ServiceFieldRules([]),
     rateFloor: options.bodyRate === undefined ? null : new RateFloor(options.bodyRate, clock),
     random: options.random ?? Math.random,
+    gate: options.gate ?? null,
   };
   return (exchange) => new ExchangeForward(context, exchange).begin();
 }

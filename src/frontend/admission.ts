@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { addressKey } from '../http/client-network.ts';
 import type { FrontendLimits } from './contract.ts';
 
 export type Refusal = 'connection_limit' | 'address_limit' | 'handshake_limit';
@@ -55,19 +56,6 @@ export class Admission {
     if (present <= 1) this.#perAddress.delete(key);
     else this.#perAddress.set(key, present - 1);
   }
-}
-
-/** An IPv4 address counts by itself, an IPv6 one by its /64: that is what one customer of a network gets. */
-export function addressKey(address: string): string {
-  if (!address.includes(':')) return address;
-  const [head = '', tail] = address.split('::', 2);
-  const groups = head === '' ? [] : head.split(':');
-  if (tail !== undefined) {
-    const rest = tail === '' ? 0 : tail.split(':').length;
-    for (let missing = 8 - groups.length - rest; missing > 0 && groups.length < 4; missing--) groups.push('0');
-    if (groups.length < 4 && tail !== '') groups.push(...tail.split(':'));
-  }
-  return `${groups.slice(0, 4).join(':')}::/64`;
 }
 
 /** The soft RLIMIT_NOFILE of this process; Node raises it to the hard one at start. */

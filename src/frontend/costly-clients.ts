@@ -1,6 +1,6 @@
+import { addressKey } from '../http/client-network.ts';
 import { parseCertificate } from '../pki/certificate.ts';
 import { OID } from '../pki/oids.ts';
-import { addressKey } from './admission.ts';
 
 /**
  * OpenSSL verifies a client's chain before we see it, with no bound but 100 kB: ten certificates on sect571r1 take 70 ms of a core

@@ -10,6 +10,19 @@ export function networkOf(address: string): string {
   return `${firstGroups(zone === -1 ? address : address.slice(0, zone))}::/48`;
 }
 
+/** An IPv4 address counts by itself, an IPv6 one by its /64: that is what one customer of a network gets. */
+export function addressKey(address: string): string {
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = address.split('::', 2);
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const rest = tail === '' ? 0 : tail.split(':').length;
+    for (let missing = 8 - groups.length - rest; missing > 0 && groups.length < 4; missing--) groups.push('0');
+    if (groups.length < 4 && tail !== '') groups.push(...tail.split(':'));
+  }
+  return `${groups.slice(0, 4).join(':')}::/64`;
+}
+
 /** The first three groups, written as RFC 5952 does: no leading zeros, none at the end. */
 function firstGroups(address: string): string {
   const [head = '', tail] = address.toLowerCase().split('::', 2);

@@ -5,6 +5,7 @@ import { SessionStore } from '../backend/session-store.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Diagnostic } from '../config/diagnostic.ts';
 import { loadConfiguration } from '../config/load.ts';
+import { RequestAdmission } from '../forward/request-admission.ts';
 import { provision } from '../snapshot/snapshot.ts';
 import { SHORTEST_SECRET_BYTES, TicketKeys } from '../tls/ticket-keys.ts';
 
@@ -23,6 +24,7 @@ export async function checkConfiguration(path: string, env: NodeJS.ProcessEnv): 
       recorder: { started: () => {}, finished: () => {}, mirrored: () => {} },
       backendEvents: noBackendEvents,
       backendSessions: new SessionStore(systemClock),
+      requests: new RequestAdmission(systemClock),
       names: new NameResolver(noNameEvents),
       ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
     });

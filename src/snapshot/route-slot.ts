@@ -4,6 +4,7 @@ import type { LinkedUrlMap } from '../config/linked-url-map.ts';
 import type { ServiceFieldRules } from '../forward/field-rules.ts';
 import { createForwarder } from '../forward/forwarder.ts';
 import type { BodyRateLimits } from '../forward/rate-floor.ts';
+import { type RequestLimits, requestGate } from '../forward/request-admission.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { compileUrlMap } from '../routing/compile-url-map.ts';
 import type { RunningService } from './snapshot.ts';
@@ -15,7 +16,7 @@ export interface Routes {
   /** All of the configuration, by name. */
   readonly services: ReadonlyMap<string, RunningService>;
   readonly fields: ServiceFieldRules;
-  readonly bodyRate: BodyRateLimits;
+  readonly limits: BodyRateLimits & RequestLimits;
 }
 
 /**
@@ -39,11 +40,12 @@ export class RouteSlot {
 }
 
 function forwarderOf(
-  { urlMap, services: running, fields, bodyRate }: Routes,
+  { urlMap, services: running, fields, limits }: Routes,
   parts: SnapshotParts,
 ): (exchange: Exchange) => void {
   const services = new Map<string, BackendService>();
   for (const [name, { service }] of running) services.set(name, service);
-  const { clock, recorder } = parts;
-  return createForwarder({ urlMap: compileUrlMap(urlMap, services), recorder, clock, fields, bodyRate });
+  const { clock, recorder, requests } = parts;
+  const gate = requestGate(requests, limits);
+  return createForwarder({ urlMap: compileUrlMap(urlMap, services), recorder, clock, fields, bodyRate: limits, gate });
 }

@@ -50,7 +50,7 @@ export function provision(
 ): Snapshot {
   const services = provisionServices(configuration, previous?.services ?? new Map(), parts);
   const fields = new ServiceFieldRules(configuration.backendServices, configuration.urlMaps.flatMap(requestHeadersOf));
-  const bodyRate = configuration.settings.limits;
+  const { limits } = configuration.settings;
   const listeners = new Map<string, RunningListener>();
   for (const linked of configuration.listeners) {
     const key = listenerKey(linked.address, linked.port);
@@ -58,7 +58,7 @@ export function provision(
     // a CRL is nobody's identity, but its clients are judged again (security rule 22)
     const crls = trustOfClients(linked.proxy)?.revocation?.digest;
     const digest = digestOf([linked.forwardingRule, linked.proxy.digest, configuration.settings.limits, crls]);
-    const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields, bodyRate }, parts);
+    const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields, limits }, parts);
     const proxy =
       before?.digest === digest ? before.proxy : provisionFrontend(linked.proxy, configuration.settings, routes, parts);
     const { address, port, forwardingRule } = linked;
@@ -87,7 +87,7 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
   for (const linked of next.configuration.listeners) {
     const listener = next.listeners.get(listenerKey(linked.address, linked.port));
     const { services, fields } = next;
-    listener?.routes.route({ urlMap: linked.proxy.urlMap, services, fields, bodyRate: settings.limits }, parts);
+    listener?.routes.route({ urlMap: linked.proxy.urlMap, services, fields, limits: settings.limits }, parts);
   }
   for (const { name, tls } of next.configuration.backendServices)
     next.services.get(name)?.service.useRevocation(tls?.authentication?.trustConfig?.revocation ?? null);

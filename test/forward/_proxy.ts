@@ -11,6 +11,7 @@ import type { LinkedBackendService } from '#src/config/linked.ts';
 import type { LinkedRouteAction } from '#src/config/linked-url-map.ts';
 import { createForwarder } from '#src/forward/forwarder.ts';
 import type { BodyRateLimits } from '#src/forward/rate-floor.ts';
+import { RequestAdmission, type RequestLimits, requestGate } from '#src/forward/request-admission.ts';
 import { ClientConnection } from '#src/frontend/client-connection.ts';
 import type { FrontendProxy } from '#src/frontend/contract.ts';
 import { Http1Door } from '#src/frontend/http1.ts';
@@ -44,6 +45,7 @@ export interface ProxyOptions {
   readonly clients?: 'http1' | 'http2';
   /** Absent: bodies may be as slow as they like. */
   readonly bodyRate?: BodyRateLimits;
+  readonly limits?: RequestLimits;
   /** Of every route. `mirror.service`: `mirror`, the service of `mirrorPorts`. */
   readonly action?: Partial<LinkedRouteAction>;
   readonly mirrorPorts?: readonly number[];
@@ -56,6 +58,7 @@ export async function startProxy(
     service: overrides = {},
     clients = 'http1',
     bodyRate,
+    limits = {},
     action,
     mirrorPorts = [],
   }: ProxyOptions = {},
@@ -80,6 +83,7 @@ export async function startProxy(
         urlMap: mapTo(service, action, [mirror]),
         recorder: records,
         ...(bodyRate && { bodyRate }),
+        gate: requestGate(new RequestAdmission(systemClock), limits),
       }),
     },
   };

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { addressKey } from '#src/frontend/admission.ts';
 import { Listener } from '#src/frontend/listener.ts';
+import { addressKey } from '#src/http/client-network.ts';
 import { echo, httpTraffic } from './_recorder.ts';
 import { secondHelloWithOtherSni } from './_second-hello.ts';
 import { certificateEntry, startTlsDoor, type TlsDoor, type TlsDoorOptions, tlsProxy } from './_tls-door.ts';

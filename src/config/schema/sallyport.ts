@@ -94,6 +94,20 @@ export const sallyportSchema = z.strictObject({
       unfinishedHandshakes: integerBetween(1, 10_000_000).default(2000),
       requestsPerConnection: integerBetween(1, 2_147_483_647).default(10_000),
       concurrentStreams: integerBetween(1, 2_147_483_647).default(128),
+      requestsPerAddress: z
+        .strictObject({
+          perSecond: integerBetween(1, 1_000_000),
+          burst: integerBetween(1, 10_000_000)
+            .optional()
+            .meta({ description: 'At once after a pause; perSecond unless set.' }),
+        })
+        .optional()
+        .meta({
+          description: 'Of an IPv4 address or an IPv6 /64, in one worker; 429 beyond it. Not limited unless set.',
+        }),
+      concurrentRequestsPerAddress: integerBetween(1, 10_000_000)
+        .optional()
+        .meta({ description: 'In flight, of an address and in one worker; 429 beyond it. Not limited unless set.' }),
       minBodyBytesPerSec: integerBetween(1, 1_000_000_000)
         .default(240)
         .meta({ description: 'A body that moves more slowly, because a client or a backend holds it up, is cut.' }),
