@@ -20,6 +20,13 @@ export function headerListFromHttp2(raw: readonly string[]): HeaderList {
   return list;
 }
 
+/** As HTTP/1.1 writes the fields, the status line left out: the same limit holds for both versions (spec 4.3). */
+export function exceedsHeadLimit(headers: HeaderList): boolean {
+  let bytes = 0;
+  for (let i = 0; i < headers.length; i += 2) bytes += headers[i]!.length + headers[i + 1]!.length + FIELD_OVERHEAD;
+  return bytes > MAX_RESPONSE_HEAD_BYTES;
+}
+
 /** The declared length, or -1. The parsers below have refused values that differ or are no numbers. */
 export function contentLengthOf(headers: HeaderList): number {
   for (let i = 0; i < headers.length; i += 2) {
@@ -28,4 +35,6 @@ export function contentLengthOf(headers: HeaderList): number {
   return -1;
 }
 
+export const MAX_RESPONSE_HEAD_BYTES = 128 * 1024; // spec 4.3
+const FIELD_OVERHEAD = ': \r\n'.length;
 const COLON = 0x3a;

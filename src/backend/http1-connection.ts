@@ -1,6 +1,7 @@
 import { Client } from 'undici';
 import type { AcceptedConnection } from './connect.ts';
 import type { CloseReason } from './events.ts';
+import { MAX_RESPONSE_HEAD_BYTES } from './header-list.ts';
 
 /**
  * One connection and the undici Client that speaks HTTP/1.1 on it. One Client per socket, handed over after the verdict, and
@@ -98,7 +99,7 @@ const CLIENT_OPTIONS = {
   pipelining: 1,
   headersTimeout: 0, // forward owns the deadline of an exchange (spec 10.23)
   bodyTimeout: 0,
-  maxHeaderSize: 128 * 1024, // spec 4.3
+  maxHeaderSize: MAX_RESPONSE_HEAD_BYTES, // undici counts names and values only: what is a little too long is refused after it
   keepAliveTimeout: IDLE_TIMEOUT_MS,
   keepAliveMaxTimeout: IDLE_TIMEOUT_MS,
 } as const;

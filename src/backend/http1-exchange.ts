@@ -5,7 +5,7 @@ import { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
 import { isConnectionLogin } from './connection-login.ts';
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
-import { contentLengthOf, headerListFromBuffers } from './header-list.ts';
+import { contentLengthOf, exceedsHeadLimit, headerListFromBuffers, MAX_RESPONSE_HEAD_BYTES } from './header-list.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import { type BodyConsumer, RequestBody } from './request-body.ts';
 import { type Http1Progress, http1Error } from './translate-error.ts';
@@ -120,6 +120,11 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
   }
 
   #onFinalHead(status: number, headers: HeaderList): void {
+    if (exceedsHeadLimit(headers)) {
+      const detail = this.#detail(`a response head of more than ${MAX_RESPONSE_HEAD_BYTES} bytes`);
+      this.#fail(new ProxyError('backend_response_headers_too_long', { phase: 'send', detail }));
+      return;
+    }
     if (!isChunkedAtMost(headers)) {
       const detail = this.#detail('a Transfer-Encoding other than chunked');
       this.#fail(new ProxyError('backend_response_corrupted', { phase: 'send', detail }));

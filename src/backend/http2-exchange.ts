@@ -4,7 +4,7 @@ import { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
 import { isConnectionLogin } from './connection-login.ts';
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
-import { contentLengthOf, headerListFromHttp2 } from './header-list.ts';
+import { contentLengthOf, exceedsHeadLimit, headerListFromHttp2, MAX_RESPONSE_HEAD_BYTES } from './header-list.ts';
 import type { Http2Session } from './http2-session.ts';
 import { type ExchangeProgress, http2Error } from './translate-error.ts';
 
@@ -129,6 +129,12 @@ export class Http2Exchange implements BackendCall {
   response(status: number, raw: readonly string[], isAll: boolean): void {
     if (this.over) return;
     const headers = headerListFromHttp2(raw);
+    if (exceedsHeadLimit(headers)) {
+      const { endpoint } = this.#session!.accepted.fresh;
+      const detail = `${endpoint}: a response head of more than ${MAX_RESPONSE_HEAD_BYTES} bytes`;
+      this.#fail(new ProxyError('backend_response_headers_too_long', { phase: 'send', detail }));
+      return;
+    }
     this.#status = status;
     this.#session!.answered = true;
     if (isConnectionLogin(headers)) this.#session!.isLoggedIn = true;

@@ -1,6 +1,7 @@
 import { type ClientHttp2Session, type ClientSessionOptions, connect, constants } from 'node:http2';
 import type { AcceptedConnection } from './connect.ts';
 import type { CloseReason } from './events.ts';
+import { MAX_RESPONSE_HEAD_BYTES } from './header-list.ts';
 import { IDLE_TIMEOUT_MS } from './http1-connection.ts';
 
 /** One HTTP/2 connection to a backend and how many exchanges it may carry at once. */
@@ -83,17 +84,19 @@ const MAX_STREAMS = 100;
 /** What one slow client can make us buffer per stream. Node gives back the connection's window at once, the stream's as it is read. */
 const STREAM_WINDOW_BYTES = 128 * 1024;
 const SESSION_WINDOW_BYTES = 1024 * 1024;
-const MAX_HEADER_BYTES = 128 * 1024; // spec 4.3
+const MAX_REQUEST_HEAD_BYTES = 128 * 1024; // 60 KiB from the client (spec 4.3), and what is added to it
 const MAX_HEADER_PAIRS = 1000; // the size limit is the one that is specified; Node's own 128 pairs are few
+/** RFC 9113 §6.5.2 counts 32 bytes on top of each field: heads within our limit must not be over this one. */
+const MAX_HEADER_LIST_BYTES = MAX_RESPONSE_HEAD_BYTES + 32 * MAX_HEADER_PAIRS;
 
 /** The type does not know strictSingleValueFields yet. */
 const SESSION_OPTIONS: ClientSessionOptions & { readonly strictSingleValueFields: boolean } = {
   settings: {
     enablePush: false,
     initialWindowSize: STREAM_WINDOW_BYTES,
-    maxHeaderListSize: MAX_HEADER_BYTES,
+    maxHeaderListSize: MAX_HEADER_LIST_BYTES,
   },
   maxHeaderListPairs: MAX_HEADER_PAIRS,
-  maxSendHeaderBlockLength: MAX_HEADER_BYTES,
+  maxSendHeaderBlockLength: MAX_REQUEST_HEAD_BYTES,
   strictSingleValueFields: false, // a client's repeated field goes on as it came: Node would throw
 };
