@@ -349,6 +349,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     const forwarded = clientResponseHeaders(headers, status);
     if (status < 200) {
       this.breakOff('backend_interim_response_not_supported', `an unasked ${status}`);
+    } else if (status < 300 && this.exchange.isWebSocket && this.exchange.protocol === 'HTTP/2') {
+      // RFC 8441 section 5: there it would say that the WebSocket is open
+      this.breakOff('websocket_handshake_failed', `a ${status} instead of 101`);
     } else if (status > 599 || length === -2 || forwarded === null) {
       const what = status > 599 ? `status ${status}` : length === -2 ? 'Content-Length' : 'a field of the head';
       this.breakOff('backend_response_corrupted', `the response has an invalid part: ${what}`);
@@ -462,7 +465,14 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.state = TUNNEL;
     try {
       const client = this.exchange.switchProtocols(forwarded);
-      this.tunnel = new Tunnel(client, socket, this.timeoutMs, this.context.clock, (end) => this.onTunnelClosed(end));
+      this.tunnel = new Tunnel(
+        client,
+        socket,
+        this.timeoutMs,
+        this.context.clock,
+        (end) => this.onTunnelClosed(end),
+        'websocket',
+      );
     } catch (thrown) {
       socket.destroy();
       this.failOnDefect(thrown);
@@ -505,6 +515,14 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   onFinish(): void {
     if (this.tunnel === null) this.finish();
+  }
+
+  onGoingAway(): void {
+    this.tunnel?.goAway();
+  }
+
+  tunnelBytes(): number {
+    return this.tunnel === null ? 0 : this.tunnel.clientBytes + this.tunnel.backendBytes;
   }
 
   // ── deadline, failure, finish ──

@@ -1,7 +1,9 @@
 // hot path: onClientData and onBackendData run per chunk.
-import type { Duplex } from 'node:stream';
+import { randomBytes } from 'node:crypto';
+import { addAbortSignal, type Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
+import { goingAwayFrame, WebSocketFrames } from '../http/websocket-frames.ts';
 
 /** How a tunnel ended: both sides said goodbye, one of them broke off, nothing moved for too long, or we were told to. */
 export type TunnelEnd = 'closed' | 'client-broke' | 'backend-broke' | 'idle' | 'aborted';
@@ -21,14 +23,27 @@ export class Tunnel {
   #idle: Deadline | null;
   #activeAtMs: number;
   #end: TunnelEnd | null = null;
+  #isLeaving = false;
+  /** What passes to each side; null: no frames that this proxy knows. */
+  readonly #toClient: WebSocketFrames | null;
+  readonly #toBackend: WebSocketFrames | null;
   #open = 2;
 
-  constructor(client: Duplex, backend: Duplex, idleMs: number, clock: Clock, onClosed: (end: TunnelEnd) => void) {
+  constructor(
+    client: Duplex,
+    backend: Duplex,
+    idleMs: number,
+    clock: Clock,
+    onClosed: (end: TunnelEnd) => void,
+    carries: 'bytes' | 'websocket' = 'bytes',
+  ) {
     this.#client = client;
     this.#backend = backend;
     this.#idleMs = idleMs;
     this.#clock = clock;
     this.#onClosed = onClosed;
+    this.#toClient = carries === 'websocket' ? new WebSocketFrames() : null;
+    this.#toBackend = carries === 'websocket' ? new WebSocketFrames() : null;
     this.#activeAtMs = clock.monotonicMs();
     this.#idle = startDeadline(idleMs, () => this.#checkIdle());
 
@@ -50,14 +65,34 @@ export class Tunnel {
     this.#break('aborted');
   }
 
+  /**
+   * The proxy ends: both sides are told 1001 where their last frame is whole and was not a close frame, and then get FIN. What
+   * still comes is for nobody; who does not close is the caller's to cut.
+   */
+  goAway(): void {
+    if (this.#isLeaving || this.#end !== null) return;
+    this.#isLeaving = true;
+    this.#end = 'closed';
+    if (mayTakeFrame(this.#toClient, this.#client)) this.#client.write(goingAwayFrame(null));
+    if (mayTakeFrame(this.#toBackend, this.#backend)) this.#backend.write(goingAwayFrame(randomBytes(4)));
+    this.#client.end();
+    this.#backend.end();
+    this.#client.resume();
+    this.#backend.resume();
+  }
+
   #onClientData(chunk: Buffer): void {
+    if (this.#isLeaving) return;
     this.clientBytes += chunk.length;
+    this.#toBackend?.push(chunk);
     this.#activeAtMs = this.#clock.monotonicMs();
     if (!this.#backend.write(chunk)) this.#client.pause();
   }
 
   #onBackendData(chunk: Buffer): void {
+    if (this.#isLeaving) return;
     this.backendBytes += chunk.length;
+    this.#toClient?.push(chunk);
     this.#activeAtMs = this.#clock.monotonicMs();
     if (!this.#client.write(chunk)) this.#backend.pause();
   }
@@ -70,8 +105,8 @@ export class Tunnel {
 
   #break(end: TunnelEnd): void {
     this.#end ??= end;
-    this.#client.destroy();
-    this.#backend.destroy();
+    cut(this.#client);
+    cut(this.#backend);
   }
 
   /** After an orderly end the other side still gets what was written to it; otherwise it is cut as this one was. */
@@ -93,3 +128,15 @@ export class Tunnel {
     this.#onClosed(this.#end ?? 'closed');
   }
 }
+
+function mayTakeFrame(frames: WebSocketFrames | null, side: Duplex): boolean {
+  if (frames === null) return false;
+  return frames.isAtBoundary && !frames.hasClose && side.writable;
+}
+
+/** With an AbortError, which node:http2 sends as RST_STREAM(CANCEL) (RFC 8441 section 5); a plain destroy() would say NO_ERROR. */
+function cut(side: Duplex): void {
+  if (!side.destroyed) addAbortSignal(CUT, side);
+}
+
+const CUT = AbortSignal.abort();

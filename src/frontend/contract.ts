@@ -26,6 +26,8 @@ export interface FrontendProxy {
 export interface HttpTraffic {
   readonly kind: 'http';
   readonly keepAliveTimeoutMs: number;
+  /** HTTP/2 clients are told that they may open WebSockets (RFC 8441): some backend speaks HTTP/1.1. */
+  readonly webSockets: boolean;
   readonly onExchange: (exchange: Exchange) => void;
 }
 

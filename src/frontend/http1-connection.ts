@@ -22,7 +22,8 @@ export class Http1Connection implements Http1Owner {
   /** Every request that will be answered has been accepted; what the parser finds after it is ignored. */
   #isComplete: boolean;
   #isDraining: boolean;
-  #isTunnel: boolean;
+  /** The exchange that switched protocols: the socket is a tunnel. */
+  #tunnel: Http1Exchange | null;
   /** Why the parser gave up; answered once what came before is over. */
   #failure: ProxyError | null;
   #hasFailed: boolean;
@@ -48,7 +49,7 @@ export class Http1Connection implements Http1Owner {
     this.#accepted = 0;
     this.#isComplete = false;
     this.#isDraining = false;
-    this.#isTunnel = false;
+    this.#tunnel = null;
     this.#failure = null;
     this.#hasFailed = false;
     this.#bytesRead = socket.bytesRead - socket.readableLength; // what came before HTTP is no head half read
@@ -111,9 +112,15 @@ export class Http1Connection implements Http1Owner {
     else if (this.#isComplete || this.#isDraining || this.socket.readableEnded) this.socket.destroySoon();
   }
 
-  onSwitched(): void {
+  onSwitched(exchange: Http1Exchange): void {
     this.#current = null;
-    this.#isTunnel = true;
+    this.#tunnel = exchange;
+  }
+
+  /** The time to drain is over: what is carried is told, everything else is cut. */
+  goAway(): void {
+    if (this.#tunnel === null) this.socket.destroy();
+    else this.#tunnel.goAway();
   }
 
   onParserFailure(failure: ParserFailure): void {
@@ -138,14 +145,14 @@ export class Http1Connection implements Http1Owner {
   }
 
   drain(): void {
-    if (this.#isTunnel) return;
+    if (this.#tunnel !== null) return;
     this.#isDraining = true;
     // with a head half read, the request that it becomes is answered with Connection: close
     if (this.#current === null && !this.#hasUnfinishedHead) this.socket.destroySoon();
   }
 
   check(nowMs: number): void {
-    if (this.#isTunnel) return;
+    if (this.#tunnel !== null) return;
     const current = this.#current;
     if (current === null) {
       if (nowMs - this.#idleSinceMs > this.facts.keepAliveTimeoutMs && !this.#hasUnfinishedHead) {

@@ -19,7 +19,7 @@ export interface Http1Owner {
   /** The request and the response are both over. */
   onExchangeOver(exchange: Http1Exchange): void;
   /** The socket is a tunnel from now on. */
-  onSwitched(): void;
+  onSwitched(exchange: Http1Exchange): void;
 }
 
 /**
@@ -248,8 +248,12 @@ export class Http1Exchange implements Exchange {
     if (this.#early !== null && this.#early.length > 0) socket.unshift(this.#early);
     this.#early = null;
     socket.write(`${text}\r\n`, 'latin1');
-    this.#owner.onSwitched();
+    this.#owner.onSwitched(this);
     return socket;
+  }
+
+  goAway(): void {
+    this.#handler.onGoingAway();
   }
 
   discardBody(): void {

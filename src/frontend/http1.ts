@@ -52,6 +52,11 @@ export class Http1Door {
     for (const connection of this.#connections.values()) connection.drain();
   }
 
+  /** The time to drain is over: tunnels are told, everything else is cut. */
+  goAway(): void {
+    for (const connection of this.#connections.values()) connection.goAway();
+  }
+
   closeNow(): void {
     for (const socket of this.#connections.keys()) socket.destroy();
   }

@@ -61,7 +61,7 @@ export class Http2Connection implements Http2Owner {
   onExchangeOver(exchange: Http2Exchange, reset: boolean): void {
     this.#exchanges.delete(exchange);
     this.#openHeadBytes -= exchange.headBytes;
-    this.#movedBytes += exchange.requestBytes + exchange.responseBytes;
+    this.#movedBytes += exchange.carriedBytes;
     if (!exchange.bodyIsComplete) this.#expectedBytes += STREAM_WINDOW_BYTES;
     if (this.#exchanges.size === 0) this.#idleSinceMs = this.#door.clock.monotonicMs();
     if (reset) this.#countReset();
@@ -74,6 +74,16 @@ export class Http2Connection implements Http2Owner {
    */
   drain(): void {
     this.#session.close();
+  }
+
+  goAway(): void {
+    let hasTunnel = false;
+    for (const exchange of this.#exchanges) {
+      if (!exchange.isTunnel) continue;
+      hasTunnel = true;
+      exchange.goAway();
+    }
+    if (!hasTunnel) this.closeNow();
   }
 
   closeNow(): void {
@@ -91,7 +101,7 @@ export class Http2Connection implements Http2Owner {
     for (const exchange of this.#exchanges) {
       const movedNow = exchange.movedBytes;
       moved += movedNow;
-      bodies += exchange.requestBytes + exchange.responseBytes;
+      bodies += exchange.carriedBytes;
       held += exchange.heldBytes;
       expected += exchange.unreadBytes;
       if (movedNow !== exchange.bytesMoved || !exchange.waitsForClient) {

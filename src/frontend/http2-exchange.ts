@@ -1,4 +1,5 @@
 // hot path
+import { randomBytes } from 'node:crypto';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { asProxyError, ProxyError } from '../base/errors.ts';
@@ -39,7 +40,7 @@ export class Http2Exchange implements Exchange {
   readonly headers: HeaderList;
   readonly contentLength: number;
   readonly expectsContinue: boolean;
-  readonly isWebSocket = false;
+  readonly isWebSocket: boolean;
   readonly rejection: ProxyError | null;
   readonly startedAtMs: number;
   requestBytes: number;
@@ -66,6 +67,8 @@ export class Http2Exchange implements Exchange {
   /** The handler has been told the end, or asked for it: nothing is called any more. */
   #over: boolean;
   #wasTakenBack: boolean;
+  /** DATA frames carry what the 200 to a WebSocket opened. */
+  isTunnel: boolean;
 
   constructor(
     owner: Http2Owner,
@@ -79,7 +82,8 @@ export class Http2Exchange implements Exchange {
     this.scheme = owner.facts.isSecure ? 'https' : 'http';
     this.authority = head.authority;
     this.target = head.target;
-    this.headers = head.headers;
+    this.isWebSocket = head.isWebSocket;
+    this.headers = head.isWebSocket ? [...head.headers, 'sec-websocket-key', freshWebSocketKey()] : head.headers;
     this.contentLength = head.contentLength;
     this.expectsContinue = head.expectsContinue;
     this.rejection = head.rejection;
@@ -105,6 +109,7 @@ export class Http2Exchange implements Exchange {
     this.#responseEnded = false;
     this.#over = false;
     this.#wasTakenBack = false;
+    this.isTunnel = false;
     this.#stream[EXCHANGE] = this;
     stream.on('error', ignore);
     stream.on('aborted', onStreamAborted);
@@ -124,9 +129,14 @@ export class Http2Exchange implements Exchange {
     return this.responded && !this.#stream.destroyed ? this.#stream.bufferSize : 0;
   }
 
+  /** Bytes of bodies, or of a tunnel, that came or were given to the stream so far. */
+  get carriedBytes(): number {
+    return this.requestBytes + this.responseBytes + (this.isTunnel ? this.#handler.tunnelBytes() : 0);
+  }
+
   /** Bytes that went either way so far; what waits for the client's window does not count. */
   get movedBytes(): number {
-    return this.requestBytes + this.responseBytes - this.#stream.bufferSize;
+    return this.carriedBytes - this.#stream.bufferSize;
   }
 
   get bodyIsComplete(): boolean {
@@ -227,8 +237,21 @@ export class Http2Exchange implements Exchange {
     else this.#stream.end();
   }
 
-  switchProtocols(): Duplex {
-    throw new Error('HTTP/2 has no upgrade (RFC 9113 section 8.6)');
+  /** 200 instead of 101 (RFC 8441 section 5): from then on DATA frames carry the bytes. */
+  switchProtocols(headers: HeaderList): Duplex {
+    const stream = this.#stream;
+    this.responded = true;
+    this.#over = true;
+    this.isTunnel = true;
+    const list: (string | number)[] = [':status', 200];
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!;
+      if (name === 'sec-websocket-accept' || name === 'connection' || name === 'upgrade') continue;
+      if (isLowerCaseToken(name)) list.push(name, fieldValueOrEmpty(headers[i + 1]!));
+    }
+    stream.respond(list as unknown as string[], { endStream: false });
+    stream.on('aborted', breakOff); // else a reset would look like an end
+    return stream;
   }
 
   /** Nothing to do until the response is complete: then the rest of the body is refused with RST_STREAM(NO_ERROR). */
@@ -240,6 +263,10 @@ export class Http2Exchange implements Exchange {
     if (this.#over) return;
     this.#over = true;
     this.#stream.destroy(error); // RST_STREAM(INTERNAL_ERROR); close(code) could send END_STREAM first
+  }
+
+  goAway(): void {
+    this.#handler.onGoingAway();
   }
 
   /** Called when the sweep finds no progress. */
@@ -346,6 +373,15 @@ function onStreamAborted(this: ExchangeStream): void {
 
 function onStreamClose(this: ExchangeStream): void {
   this[EXCHANGE]?.onClose();
+}
+
+function breakOff(this: ExchangeStream): void {
+  this.destroy(new Error('the client reset the stream'));
+}
+
+/** RFC 6455 section 4.1: chosen by who asks the backend, which is this proxy. */
+function freshWebSocketKey(): string {
+  return randomBytes(16).toString('base64');
 }
 
 function ignore(): void {}

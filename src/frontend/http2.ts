@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { startDeadline } from '../base/deadline.ts';
 import type { ClientConnection } from './client-connection.ts';
+import type { FrontendProxy } from './contract.ts';
 import { Http2Connection, STREAM_WINDOW_BYTES } from './http2-connection.ts';
 import { RESET_BURST, RESETS_PER_SECOND } from './session-ledger.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
@@ -11,7 +12,8 @@ import type { FrontendTimeouts } from './timeouts.ts';
 export class Http2Door {
   readonly timeouts: FrontendTimeouts;
   readonly clock: Clock;
-  readonly #servers = new Map<number, Http2Server>();
+  /** By concurrent streams, and whether WebSockets are offered. */
+  readonly #servers = new Map<string, Http2Server>();
   readonly #sessions = new Set<Http2Connection>();
   readonly #sweep: NodeJS.Timeout;
   /** Whose session is being made: the server's 'session' event comes before emit('connection') returns. */
@@ -32,13 +34,18 @@ export class Http2Door {
   accept(socket: Socket, facts: ClientConnection): () => void {
     socket.on('error', ignore); // the session's 'close' follows and says enough
     this.#accepting = { socket, facts };
-    this.#serverFor(facts.proxy.limits.concurrentStreams).emit('connection', socket);
+    this.#serverFor(facts.proxy).emit('connection', socket);
     this.#accepting = null;
     return () => this.#drainOne(facts);
   }
 
   drain(): void {
     for (const session of this.#sessions) session.drain();
+  }
+
+  /** The time to drain is over: tunnels are told, sessions without one are cut. */
+  goAway(): void {
+    for (const session of this.#sessions) session.goAway();
   }
 
   closeNow(): void {
@@ -54,15 +61,17 @@ export class Http2Door {
     for (const session of this.#sessions) if (session.facts === facts) session.drain();
   }
 
-  #serverFor(concurrentStreams: number): Http2Server {
-    const known = this.#servers.get(concurrentStreams);
+  #serverFor({ limits: { concurrentStreams }, traffic }: FrontendProxy): Http2Server {
+    const webSockets = traffic.kind === 'http' && traffic.webSockets;
+    const key = `${concurrentStreams} ${webSockets}`;
+    const known = this.#servers.get(key);
     if (known !== undefined) return known;
     const server = createServer({
       settings: {
         maxConcurrentStreams: concurrentStreams,
         maxHeaderListSize: MAX_HEADER_LIST_BYTES,
         initialWindowSize: STREAM_WINDOW_BYTES,
-        enableConnectProtocol: false,
+        enableConnectProtocol: webSockets, // RFC 8441 section 3; without it nghttp2 refuses :protocol
         enablePush: false,
       },
       maxHeaderListPairs: MAX_HEADER_PAIRS,
@@ -72,7 +81,7 @@ export class Http2Door {
     });
     server.on('session', (session) => this.#onSession(session));
     server.on('sessionError', ignore);
-    this.#servers.set(concurrentStreams, server);
+    this.#servers.set(key, server);
     return server;
   }
 

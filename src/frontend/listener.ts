@@ -1,5 +1,6 @@
 import { type BlockList, createServer, type Server, type Socket } from 'node:net';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { startDeadline } from '../base/deadline.ts';
 import { Admission, openFileLimit, type Refusal } from './admission.ts';
 import { ClientConnection, type ConnectionHome } from './client-connection.ts';
 import { ClientReview } from './client-review.ts';
@@ -127,6 +128,17 @@ export class Listener {
     this.#http1.drain();
     this.#http2.drain();
     return this.#empty();
+  }
+
+  /** The time to drain is over: WebSockets are told 1001, everything else is cut; what is then left is cut a moment later. */
+  goAway(): Promise<void> {
+    this.#isDraining = true;
+    this.stopAccepting();
+    this.#http1.goAway();
+    this.#http2.goAway();
+    this.#streams.closeNow();
+    const deadline = startDeadline(GOING_AWAY_MS, () => void this.closeNow());
+    return this.#empty().then(() => deadline.cancel());
   }
 
   closeNow(): Promise<void> {
@@ -261,4 +273,5 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
 };
 
 const DEFAULT_REVIEW_TIMEOUT_MS = 30_000; // the default of sallyport.drain.timeoutSec
+const GOING_AWAY_MS = 500; // ours: a round trip to anybody, for the close frame and the answer to it
 const BACKLOG = 4096; // the kernel caps it at net.core.somaxconn, by default as much

@@ -70,7 +70,7 @@ export interface Exchange {
   /** 0: no body; -1: a body of unknown length (chunked, or HTTP/2 without content-length). */
   readonly contentLength: number;
   readonly expectsContinue: boolean;
-  /** The request is a valid WebSocket upgrade (GET, exactly `Upgrade: websocket`, no body). */
+  /** The request is a valid WebSocket upgrade: GET, exactly `Upgrade: websocket`, no body; or the extended CONNECT that stands for it. */
   readonly isWebSocket: boolean;
   readonly rejection: ProxyError | null;
   /** Monotonic milliseconds when the head was complete. */
@@ -106,8 +106,9 @@ export interface Exchange {
   write(chunk: Uint8Array): boolean;
   end(trailers: HeaderList | null): void;
   /**
-   * 101 with these headers (Connection and Upgrade are added where they are missing); then bytes both ways (HTTP/1.1 only).
-   * Client bytes that came early are unshifted into it. It ends the exchange for the frontend: no handler method is called after it.
+   * 101 with these headers (Connection and Upgrade are added where they are missing), in HTTP/2 a 200 without what belongs to the
+   * upgrade; then bytes both ways. Client bytes that came early are in it; a reset of the stream is an error of it. It ends the exchange for the frontend:
+   * no handler method but onGoingAway and tunnelBytes is called after it.
    */
   switchProtocols(headers: HeaderList): Duplex;
   /** After an early final response: throw the rest of the request body away, at most 1 MiB or 2 s, then close (HTTP/2: RST_STREAM NO_ERROR). */
@@ -118,6 +119,10 @@ export interface Exchange {
 
 /** What forward gives an exchange. Called synchronously, never after onFinish or onAbort. */
 export interface ExchangeHandler {
+  /** After switchProtocols(): the proxy ends, and what is carried should be told so. */
+  onGoingAway(): void;
+  /** After switchProtocols(): bytes carried so far, both ways. */
+  tunnelBytes(): number;
   onBodyData(chunk: Buffer): void;
   onBodyEnd(trailers: HeaderList): void;
   onDrain(): void;

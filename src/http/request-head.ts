@@ -161,6 +161,8 @@ export function readHttp1Head(
 }
 
 /**
+ * A WebSocket's extended CONNECT (RFC 8441) is read as the GET with Upgrade that it stands for.
+ *
  * @param rawHeaders flat, pseudo-header fields included
  * @param endStream true when HEADERS had END_STREAM, so that no body follows
  */
@@ -176,6 +178,8 @@ export function readHttp2Head(rawHeaders: readonly string[], endStream: boolean)
   let expects = 0;
   let expectation = '';
   let malformed = '';
+  let protocol: string | null = null;
+  let hasScheme = false;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     const value = rawHeaders[i + 1]!;
@@ -184,7 +188,9 @@ export function readHttp2Head(rawHeaders: readonly string[], endStream: boolean)
       if (name === ':method') head.method = value;
       else if (name === ':path') head.target = value;
       else if (name === ':authority') authority = value;
-      else if (name !== ':scheme') malformed = 'unknown pseudo-header field';
+      else if (name === ':protocol') protocol = value;
+      else if (name === ':scheme') hasScheme = true;
+      else malformed = 'unknown pseudo-header field';
       continue;
     }
     if (!isLowerCaseToken(name) || !isFieldValue(value)) {
@@ -219,6 +225,7 @@ export function readHttp2Head(rawHeaders: readonly string[], endStream: boolean)
         malformed = `${name}, which some servers frame by`;
         continue;
       case 'http2-settings':
+      case 'sec-websocket-key': // means nothing in HTTP/2 (RFC 8441 section 5): the backend gets one of ours
         continue;
     }
     headers.push(name, value);
@@ -233,6 +240,13 @@ export function readHttp2Head(rawHeaders: readonly string[], endStream: boolean)
   if (malformed !== '') return refuse(head, 'invalid_http2_client_header_format', malformed);
   if (lengths > 1 || length < 0 || (endStream && length > 0)) {
     return refuse(head, 'invalid_http2_client_header_format', 'content-length');
+  }
+  if (protocol !== null) {
+    const found = extendedConnectRefusal(head, protocol, hasScheme && authority !== null, lengths > 0 || endStream);
+    if (found !== '') return refuse(head, 'upgrade_header_rejected', found);
+    head.method = 'GET';
+    head.isWebSocket = true;
+    head.contentLength = 0;
   }
   if (!METHOD_IS_CARRIED.has(head.method)) {
     return refuse(head, isToken(head.method) ? 'unsupported_method' : 'failed_parsing_client_headers', 'method');
@@ -253,6 +267,14 @@ export function readHttp2Head(rawHeaders: readonly string[], endStream: boolean)
     head.expectsContinue = head.contentLength !== 0;
   }
   return head;
+}
+
+/** Why an extended CONNECT (RFC 8441 section 4) is no WebSocket request, or ''. */
+function extendedConnectRefusal(head: RequestHead, protocol: string, isWhole: boolean, hasLength: boolean): string {
+  if (head.method !== 'CONNECT') return ':protocol with a method other than CONNECT';
+  if (protocol !== 'websocket') return ':protocol other than websocket';
+  if (!isWhole || head.target === '') return 'an extended CONNECT without :scheme, :authority or :path';
+  return hasLength ? 'an extended CONNECT with a body, or whose stream has ended' : '';
 }
 
 /**

@@ -15,6 +15,8 @@ export interface DataPath {
   readonly connections: number;
   /** Stops accepting and resolves when the last exchange is over. */
   drain(): Promise<void>;
+  /** The time to drain is over: WebSockets are told, all else is cut, and a moment later those too; drain() resolves. */
+  goAway(): Promise<void>;
   /** Cuts what still runs; drain() resolves. */
   closeNow(): Promise<void>;
   /** What remains when nothing runs: backend connections, processes. */

@@ -70,6 +70,11 @@ export class ListenerSet {
     await Promise.all([...this.#all()].map((listener) => listener.drain()));
   }
 
+  /** The time to drain is over: WebSockets are told, everything else is cut. */
+  async goAway(): Promise<void> {
+    await Promise.all([...this.#all()].map((listener) => listener.goAway()));
+  }
+
   async closeNow(): Promise<void> {
     await Promise.all([...this.#all()].map((listener) => listener.closeNow()));
   }

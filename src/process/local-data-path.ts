@@ -55,6 +55,10 @@ export class LocalDataPath implements DataPath {
     return this.#listeners.drain();
   }
 
+  goAway(): Promise<void> {
+    return this.#listeners.goAway();
+  }
+
   closeNow(): Promise<void> {
     return this.#listeners.closeNow();
   }

@@ -132,7 +132,7 @@ export class ProxyProcess {
     if (this.#phase !== 'draining') return;
     this.#drainDeadline = startDeadline(drain.timeoutSec * 1000, () => {
       telemetry.log.warn('drain timed out: what still runs is cut', { connections: dataPath.connections });
-      void dataPath.closeNow();
+      void dataPath.goAway();
     });
     await dataPath.drain();
     await this.#finish(0);

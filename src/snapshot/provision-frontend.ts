@@ -17,6 +17,7 @@ export function provisionFrontend(
   settings: SallyportSettings,
   routes: RouteSlot,
   parts: SnapshotParts,
+  webSockets: boolean,
 ): FrontendProxy {
   return {
     name: linked.name,
@@ -25,6 +26,7 @@ export function provisionFrontend(
     traffic: {
       kind: 'http',
       keepAliveTimeoutMs: linked.httpKeepAliveTimeoutSec * 1000,
+      webSockets,
       onExchange: routes.onExchange,
     },
   };

@@ -51,16 +51,19 @@ export function provision(
   const services = provisionServices(configuration, previous?.services ?? new Map(), parts);
   const fields = new ServiceFieldRules(configuration.backendServices, configuration.urlMaps.flatMap(requestHeadersOf));
   const { limits } = configuration.settings;
+  const webSockets = configuration.backendServices.some(({ protocol }) => protocol === 'HTTP' || protocol === 'HTTPS');
   const listeners = new Map<string, RunningListener>();
   for (const linked of configuration.listeners) {
     const key = listenerKey(linked.address, linked.port);
     const before = previous?.listeners.get(key);
     // a CRL is nobody's identity, but its clients are judged again (security rule 22)
     const crls = trustOfClients(linked.proxy)?.revocation?.digest;
-    const digest = digestOf([linked.forwardingRule, linked.proxy.digest, configuration.settings.limits, crls]);
+    const digest = digestOf([linked.forwardingRule, linked.proxy.digest, limits, webSockets, crls]);
     const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields, limits }, parts);
     const proxy =
-      before?.digest === digest ? before.proxy : provisionFrontend(linked.proxy, configuration.settings, routes, parts);
+      before?.digest === digest
+        ? before.proxy
+        : provisionFrontend(linked.proxy, configuration.settings, routes, parts, webSockets);
     const { address, port, forwardingRule } = linked;
     const trustedSources = linked.trustedSources === null ? null : blockList(linked.trustedSources);
     listeners.set(key, { address, port, forwardingRule, digest, proxy, trustedSources, routes });

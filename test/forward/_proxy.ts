@@ -79,6 +79,7 @@ export async function startProxy(
     traffic: {
       kind: 'http',
       keepAliveTimeoutMs: 610_000,
+      webSockets: true,
       onExchange: createForwarder({
         urlMap: mapTo(service, action, [mirror]),
         recorder: records,

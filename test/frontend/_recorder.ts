@@ -19,6 +19,7 @@ export class Recorded implements ExchangeHandler {
   aborted: ErrorCode | null = null;
   finished = false;
   drains = 0;
+  goingAway = 0;
   readonly #changed: () => void;
 
   constructor(exchange: Exchange, changed: () => void) {
@@ -43,6 +44,15 @@ export class Recorded implements ExchangeHandler {
 
   onDrain(): void {
     this.drains++;
+    this.#changed();
+  }
+
+  tunnelBytes(): number {
+    return 0;
+  }
+
+  onGoingAway(): void {
+    this.goingAway++;
     this.#changed();
   }
 
@@ -152,7 +162,7 @@ export function echo(recorded: Recorded): void {
 }
 
 export function httpTraffic(recorder: Recorder, keepAliveTimeoutMs = 610_000): HttpTraffic {
-  return { kind: 'http', keepAliveTimeoutMs, onExchange: recorder.onExchange };
+  return { kind: 'http', keepAliveTimeoutMs, webSockets: true, onExchange: recorder.onExchange };
 }
 
 export function stubProxy(

@@ -20,7 +20,7 @@ export type PrimaryMessage =
   | PrepareMessage
   | { readonly type: 'commit' | 'abort'; readonly version: number }
   | { readonly type: 'ask'; readonly id: number; readonly what: Question }
-  | { readonly type: 'drain' | 'close-now' | 'reopen-access-log' };
+  | { readonly type: 'drain' | 'go-away' | 'close-now' | 'reopen-access-log' };
 
 /** `metrics`: JSON of a registry. `status`: JSON of a WorkerStatus. */
 export type Question = 'metrics' | 'status';

@@ -103,7 +103,7 @@ export class WorkerLink {
     });
   }
 
-  tell(type: 'drain' | 'close-now' | 'reopen-access-log'): void {
+  tell(type: 'drain' | 'go-away' | 'close-now' | 'reopen-access-log'): void {
     if (type !== 'reopen-access-log') this.state = 'leaving';
     this.#send({ type });
   }

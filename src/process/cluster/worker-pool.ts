@@ -97,9 +97,17 @@ export class WorkerPool implements DataPath {
     await this.#allEnded();
   }
 
-  async closeNow(): Promise<void> {
+  goAway(): Promise<void> {
+    return this.#end('go-away');
+  }
+
+  closeNow(): Promise<void> {
+    return this.#end('close-now');
+  }
+
+  async #end(how: 'go-away' | 'close-now'): Promise<void> {
     this.#leave();
-    for (const link of this.#links) link.tell('close-now');
+    for (const link of this.#links) link.tell(how);
     const deadline = startDeadline(CLOSE_TIMEOUT_MS, () => {
       for (const link of this.#links) link.kill();
     });

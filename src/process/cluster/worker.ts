@@ -53,6 +53,9 @@ class WorkerProcess {
       case 'drain':
         this.#queue = this.#queue.then(() => this.#startDrain());
         return;
+      case 'go-away':
+        void (this.#running?.dataPath.goAway() ?? process.exit(0));
+        return;
       case 'close-now':
         void (this.#running?.dataPath.closeNow() ?? process.exit(0));
         return;
@@ -68,7 +71,7 @@ class WorkerProcess {
     if (this.#isLeaving) return;
     this.#running.telemetry.log.error('the primary process is gone: this worker drains', { pid: process.pid });
     const { dataPath } = this.#running;
-    startDeadline(this.#drainTimeoutMs, () => void dataPath.closeNow());
+    startDeadline(this.#drainTimeoutMs, () => void dataPath.goAway());
     this.#startDrain();
   }
 
