@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Records } from './_memory.ts';
 import { type BackendSocket, rawBackend } from './_proxy.ts';
 
 /** How a sloppy server reads HTTP/1.1: each of these is one that shipped somewhere. */
@@ -104,6 +105,23 @@ export class LenientBackend {
       connection.text = '';
       this.#answered.delete(connection);
     }
+  }
+
+  /** What some server believes to have got more often than the proxy has sent it. */
+  excess({ all }: Records): string[] {
+    this.read();
+    const sent = new Map<string, number>();
+    for (const { exchange, attempts } of all) {
+      const words = `${exchange.method} ${exchange.target}`;
+      sent.set(words, (sent.get(words) ?? 0) + attempts);
+    }
+    const excess: string[] = [];
+    for (const [how, seen] of this.#seen) {
+      for (const [words, count] of seen) {
+        if (count > (sent.get(words) ?? 0)) excess.push(`${how.name}: ${count} × ${words}`);
+      }
+    }
+    return excess;
   }
 }
 
