@@ -265,9 +265,8 @@ class PooledBackendService implements BackendService {
       endpoint.health?.stop(true);
       endpoint.draining?.cancel();
       this.#remove(endpoint, this.drainMs);
-      if (endpoint.pool.size === 0) continue;
-      this.#leaving.add(endpoint);
-      endpoint.pool.retire(order);
+      if (endpoint.pool.size > 0) this.#leaving.add(endpoint);
+      endpoint.pool.retire(order); // an empty one too: what still comes leaves after its exchange
     }
     if (this.#retireOrder === null) {
       if (this.#started) this.#startEndpoints();
