@@ -27,7 +27,7 @@ export function errorsPage(): string {
     '',
     '<!-- Generated from src/base/error-codes.ts by `npm run errors`; a test fails when it is stale. -->',
     '',
-    'Every word that `statusDetails` of the access log can have, beside `response_sent_by_backend` and `websocket_closed` for what went well and `direct_response` for a redirect.',
+    'Every word that `statusDetails` of the access log can have, beside `response_sent_by_backend` and `websocket_closed` for what went well, `direct_response` for a redirect and `fault_filter_abort` for an injected fault.',
     "Where several causes share one of Google's words, our own code follows in brackets: it begins the `detail` of the log line. The client sees a generic body, never the detail.",
     '',
     ...section(

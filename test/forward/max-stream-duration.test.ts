@@ -24,8 +24,8 @@ test.each(['of the service', 'of the route, which wins'])('a stream in its body 
     connection.socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n');
   });
   const { port, records } = await startProxy([backend.port], {
-    service: { maxStreamDurationMs: whose === 'of the service' ? 50 : 3_600_000 },
-    ...(whose !== 'of the service' && { action: { maxStreamDurationMs: 50 } }),
+    service: { maxStreamDurationMs: whose === 'of the service' ? 1000 : 3_600_000 },
+    ...(whose !== 'of the service' && { action: { maxStreamDurationMs: 1000 } }),
   });
   client(port).send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
   expect(await records.nth(1)).toMatchObject({ status: 200, statusDetails: 'backend_timeout' });
@@ -44,7 +44,7 @@ test('a WebSocket that is not idle is closed as well', async () => {
     socket.on('error', () => {});
   });
   const backendPort = await listen(backend);
-  const { port, records } = await startProxy([backendPort], { action: { maxStreamDurationMs: 60 } });
+  const { port, records } = await startProxy([backendPort], { action: { maxStreamDurationMs: 1000 } });
   const key = randomBytes(16).toString('base64');
   const connection = client(port).send(
     `GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n\r\n`,
