@@ -308,6 +308,13 @@ export interface SallyportSettings {
     /** Lower case; never a field with credentials. */
     readonly requestHeaders: readonly string[];
   };
+  /** null: no spans. */
+  readonly tracing: {
+    readonly otlpEndpoint: string;
+    readonly serviceName: string;
+    readonly sampleRate: number;
+    readonly followIncomingSampling: boolean;
+  } | null;
   readonly limits: {
     readonly connections: number;
     readonly connectionsPerAddress: number;

@@ -3,6 +3,7 @@ import type { BackendRequest, BackendService } from '../backend/contract.ts';
 import { ProxyError } from '../base/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { backendRequestHeaders } from '../http/forwarding-headers.ts';
+import { continueTrace, type RequestSpan } from '../http/span-context.ts';
 import type { RouteAction } from '../routing/route.ts';
 import type { FieldRules } from './field-rules.ts';
 
@@ -15,6 +16,7 @@ export function backendRequest(
   service: BackendService,
   traceContext: string,
   fields: FieldRules,
+  span: RequestSpan | null,
   action: RouteAction<BackendService> | null = null,
 ): BackendRequest {
   const { httpVersion } = service;
@@ -28,12 +30,14 @@ export function backendRequest(
     throw new ProxyError('invalid_request_headers', { phase: 'route', detail });
   }
   const edits = action?.headers?.request ?? null;
+  const headers = backendRequestHeaders(exchange, httpVersion, traceContext, fields.removed, fields.request, edits);
+  if (span !== null) continueTrace(headers, span);
   return {
     method: exchange.method,
     target,
     scheme: schemeOf(service),
     authority: action?.rewrite?.authority ?? exchange.authority,
-    headers: backendRequestHeaders(exchange, httpVersion, traceContext, fields.removed, fields.request, edits),
+    headers,
     contentLength: exchange.contentLength,
     isWebSocket: exchange.isWebSocket,
   };

@@ -44,6 +44,7 @@ import type { Exchange, ExchangeHandler, HeaderList } from '../http/exchange.ts'
 import { clientResponseHeaders, responseContentLength } from '../http/forwarding-headers.ts';
 import { forwardableTrailers } from '../http/hop-by-hop.ts';
 import { removeDotSegments } from '../http/normalize-path.ts';
+import { beginSpan, cloudContextOf, type RequestSpan } from '../http/span-context.ts';
 import { cloudTraceContext, traceIdOf } from '../http/trace-context.ts';
 import { type CorsPolicy, isPreflight } from '../routing/cors-policy.ts';
 import type { RouteAction, ServiceRoute, WinningRule } from '../routing/route.ts';
@@ -78,6 +79,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   private request: BackendRequest | null = null;
   private fields: FieldRules = NO_FIELD_RULES;
   private trace: string | null = null;
+  private span: RequestSpan | null = null;
   private timeoutMs = 0;
   /** Null where neither route nor service asks for anything that it does. */
   private traffic: RouteTraffic | null = null;
@@ -183,10 +185,12 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.action = route.action;
     if (route.action?.cors && this.answersPreflight(route.action.cors)) return;
     const { service } = route;
-    const traceContext = cloudTraceContext(exchange.headers);
+    const { tracing } = this.context;
+    if (tracing !== null) this.span = beginSpan(exchange.headers, tracing);
+    const traceContext = this.span === null ? cloudTraceContext(exchange.headers) : cloudContextOf(this.span);
     this.trace = traceIdOf(traceContext);
     this.fields = this.context.fields.of(service.name);
-    this.request = backendRequest(exchange, service, traceContext, this.fields, route.action);
+    this.request = backendRequest(exchange, service, traceContext, this.fields, this.span, route.action);
     if (exchange.contentLength !== 0) {
       this.upload = new Upload(this, exchange, service.httpVersion, this.fields.removed);
       this.context.rateFloor?.watch(this.upload);
@@ -646,6 +650,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       attempts: this.attempts,
       backendTls: backendTlsRecord(connection === null ? null : connection.tls, error),
       trace: this.trace,
+      span: this.span,
       requestBytes: exchange.requestBytes + (tunnel === null ? 0 : tunnel.clientBytes),
       responseBytes: exchange.responseBytes + (tunnel === null ? 0 : tunnel.backendBytes),
       latencyMs: nowMs - exchange.startedAtMs,

@@ -4,6 +4,7 @@ import type { BackendService } from '../backend/contract.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
+import type { SpanSampling } from '../http/span-context.ts';
 import type { RandomSource } from '../routing/destination.ts';
 import type { UrlMatcher } from '../routing/match.ts';
 import { DeadlineQueues } from './deadline-queue.ts';
@@ -22,6 +23,8 @@ export interface ForwarderOptions {
   readonly bodyRate?: BodyRateLimits;
   /** Null or absent: clients may ask as often as they like. */
   readonly gate?: RequestGate | null;
+  /** Absent: no spans; trace context is passed on as it came, or begun. */
+  readonly tracing?: SpanSampling | null;
   /** For percentages; tests inject theirs. */
   readonly random?: RandomSource;
 }
@@ -34,6 +37,7 @@ export interface ForwarderContext {
   readonly deadlines: DeadlineQueues;
   readonly fields: ServiceFieldRules;
   readonly rateFloor: RateFloor | null;
+  readonly tracing: SpanSampling | null;
   readonly random: RandomSource;
   readonly gate: RequestGate | null;
 }
@@ -51,6 +55,7 @@ export function createForwarder(options: ForwarderOptions): (exchange: Exchange)
     deadlines: new DeadlineQueues(clock),
     fields: options.fields ?? new ServiceFieldRules([]),
     rateFloor: options.bodyRate === undefined ? null : new RateFloor(options.bodyRate, clock),
+    tracing: options.tracing ?? null,
     random: options.random ?? Math.random,
     gate: options.gate ?? null,
   };

@@ -1,6 +1,7 @@
 // hot path: types only. What forward tells telemetry about an exchange; one record each, when it is over.
 import type { ProxyError } from '../base/errors.ts';
 import type { Exchange } from './exchange.ts';
+import type { RequestSpan } from './span-context.ts';
 
 /** What the access log's `backendTls` and the verification metrics are made of. */
 export interface BackendTlsRecord {
@@ -47,6 +48,8 @@ export interface ExchangeRecord {
   readonly backendTls: BackendTlsRecord | null;
   /** 32 hex digits, or null where the client's own value is not well-formed. */
   readonly trace: string | null;
+  /** Its span; null where there is no tracing, or it ended before it was routed. */
+  readonly span: RequestSpan | null;
   /** WebSocket and plain bytes alike; equal to the frontend's counters unless the protocol was switched. */
   readonly requestBytes: number;
   readonly responseBytes: number;

@@ -14,7 +14,7 @@ export function failureDiagnostic(error: unknown): Diagnostic {
 
 /** What a reload cannot change, because it was used before the first connection: refused, never ignored. */
 function restartOnly(running: LinkedConfiguration, next: LinkedConfiguration): Diagnostic | null {
-  for (const key of ['admin', 'accessLog', 'workers'] as const) {
+  for (const key of ['admin', 'accessLog', 'workers', 'tracing'] as const) {
     if (JSON.stringify(running.settings[key]) === JSON.stringify(next.settings[key])) continue;
     return {
       severity: 'error',

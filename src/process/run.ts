@@ -40,7 +40,7 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
   const loaded = await load();
   if (!loaded.ok) throw new StartError(loaded.diagnostics.map(formatDiagnostic).join('\n'), loaded.diagnostics);
 
-  const telemetry = openTelemetry(loaded.configuration.settings.accessLog, version());
+  const telemetry = openTelemetry(loaded.configuration.settings, version());
   for (const warning of loaded.warnings)
     telemetry.log.warn('configuration warning', { warning: formatDiagnostic(warning) });
   const { workers } = loaded.configuration.settings;
@@ -74,6 +74,10 @@ function openTelemetry(...args: Parameters<typeof buildTelemetry>): ReturnType<t
   try {
     return buildTelemetry(...args);
   } catch (error) {
-    throw new StartError(`Cannot open the access log '${args[0].destination}': ${(error as Error).message}`, [], error);
+    throw new StartError(
+      `Cannot open the access log '${args[0].accessLog.destination}': ${(error as Error).message}`,
+      [],
+      error,
+    );
   }
 }

@@ -16,6 +16,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { NameTelemetry } from '../telemetry/name-telemetry.ts';
 import { RecentFailures } from '../telemetry/recent-failures.ts';
 import { ShadowClients } from '../telemetry/shadow-clients.ts';
+import { Spans } from '../telemetry/spans.ts';
 
 /** The logs and instruments of one process, and what the rooms report to. */
 export interface ProcessTelemetry {
@@ -39,7 +40,10 @@ export interface ProcessTelemetry {
 }
 
 /** @throws the system error of open(2) when the access log's file cannot be opened. */
-export function buildTelemetry(accessLog: SallyportSettings['accessLog'], version: string): ProcessTelemetry {
+export function buildTelemetry(
+  { accessLog, tracing }: Pick<SallyportSettings, 'accessLog' | 'tracing'>,
+  version: string,
+): ProcessTelemetry {
   const clock = systemClock;
   const stdout = LineWriter.toDescriptor(STDOUT);
   const toFile = accessLog.destination !== 'stdout';
@@ -52,13 +56,14 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
   const handshakeLog = new HandshakeLog(accessWriter, clock, { successSampleRate: accessLog.handshakeSampleRate });
   const recentFailures = new RecentFailures();
   const shadowClients = new ShadowClients();
+  const spans = tracing === null ? null : new Spans(tracing, clock, log, version, accessLog.redactQueryValues);
   const backends = new BackendTelemetry(metrics.backends, log, clock);
   return {
     log,
     metrics,
     recentFailures,
     shadowClients,
-    recorder: new ExchangeTelemetry(lines, metrics.requests),
+    recorder: new ExchangeTelemetry(lines, metrics.requests, spans),
     frontendEvents: new FrontendTelemetry({
       clock,
       log,
@@ -77,6 +82,7 @@ export function buildTelemetry(accessLog: SallyportSettings['accessLog'], versio
     reopenAccessLog: () => accessWriter.reopen(),
     async close() {
       handshakeLog.close();
+      await spans?.close(CLOSE_TIMEOUT_MS);
       await Promise.all(writers.map((writer) => writer.close(CLOSE_TIMEOUT_MS)));
     },
     flushSync() {

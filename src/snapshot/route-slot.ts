@@ -6,6 +6,7 @@ import { createForwarder } from '../forward/forwarder.ts';
 import type { BodyRateLimits } from '../forward/rate-floor.ts';
 import { type RequestLimits, requestGate } from '../forward/request-admission.ts';
 import type { Exchange } from '../http/exchange.ts';
+import type { SpanSampling } from '../http/span-context.ts';
 import { compileUrlMap } from '../routing/compile-url-map.ts';
 import type { RunningService } from './snapshot.ts';
 import type { SnapshotParts } from './snapshot-parts.ts';
@@ -17,6 +18,7 @@ export interface Routes {
   readonly services: ReadonlyMap<string, RunningService>;
   readonly fields: ServiceFieldRules;
   readonly limits: BodyRateLimits & RequestLimits;
+  readonly tracing: SpanSampling | null;
 }
 
 /**
@@ -40,12 +42,13 @@ export class RouteSlot {
 }
 
 function forwarderOf(
-  { urlMap, services: running, fields, limits }: Routes,
+  { urlMap, services: running, fields, limits, tracing }: Routes,
   parts: SnapshotParts,
 ): (exchange: Exchange) => void {
   const services = new Map<string, BackendService>();
   for (const [name, { service }] of running) services.set(name, service);
   const { clock, recorder, requests } = parts;
   const gate = requestGate(requests, limits);
-  return createForwarder({ urlMap: compileUrlMap(urlMap, services), recorder, clock, fields, bodyRate: limits, gate });
+  const matcher = compileUrlMap(urlMap, services);
+  return createForwarder({ urlMap: matcher, recorder, clock, fields, bodyRate: limits, gate, tracing });
 }

@@ -50,7 +50,7 @@ export function provision(
 ): Snapshot {
   const services = provisionServices(configuration, previous?.services ?? new Map(), parts);
   const fields = new ServiceFieldRules(configuration.backendServices, configuration.urlMaps.flatMap(requestHeadersOf));
-  const { limits } = configuration.settings;
+  const { limits, tracing } = configuration.settings;
   const webSockets = configuration.backendServices.some(({ protocol }) => protocol === 'HTTP' || protocol === 'HTTPS');
   const listeners = new Map<string, RunningListener>();
   for (const linked of configuration.listeners) {
@@ -59,7 +59,8 @@ export function provision(
     // a CRL is nobody's identity, but its clients are judged again (security rule 22)
     const crls = trustOfClients(linked.proxy)?.revocation?.digest;
     const digest = digestOf([linked.forwardingRule, linked.proxy.digest, limits, webSockets, crls]);
-    const routes = before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields, limits }, parts);
+    const routes =
+      before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields, limits, tracing }, parts);
     const proxy =
       before?.digest === digest
         ? before.proxy
@@ -90,7 +91,8 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
   for (const linked of next.configuration.listeners) {
     const listener = next.listeners.get(listenerKey(linked.address, linked.port));
     const { services, fields } = next;
-    listener?.routes.route({ urlMap: linked.proxy.urlMap, services, fields, limits: settings.limits }, parts);
+    const { limits, tracing } = settings;
+    listener?.routes.route({ urlMap: linked.proxy.urlMap, services, fields, limits, tracing }, parts);
   }
   for (const { name, tls } of next.configuration.backendServices)
     next.services.get(name)?.service.useRevocation(tls?.authentication?.trustConfig?.revocation ?? null);

@@ -104,6 +104,7 @@ describe('loadConfiguration()', () => {
         redactQueryValues: false,
         requestHeaders: [],
       },
+      tracing: null,
       limits: {
         connections: 20_000,
         connectionsPerAddress: 1000,

@@ -30,6 +30,7 @@ describe('request metrics', () => {
     const recorder = new ExchangeTelemetry(
       new AccessLog(new Lines(), { clock: new StillClock(), sampleRate: 1 }),
       metrics.requests,
+      null,
     );
     recorder.started(exchange());
     expect(await series(metrics, 'sallyport_requests_in_flight')).toEqual({ '{proxy="web"}': 1 });

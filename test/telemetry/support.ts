@@ -99,6 +99,7 @@ export function exchangeRecord(facts: Partial<ExchangeRecord> = {}): ExchangeRec
       depth: -1,
       reason: null,
     },
+    span: null,
     trace: '0af7651916cd43dd8448eb211c80319c',
     requestBytes: 3,
     responseBytes: 1024,

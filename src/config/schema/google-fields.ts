@@ -188,7 +188,6 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
   sallyport: {
     geoipDatabase: '',
     trustedProxies: 'write proxyProtocol',
-    tracing: '',
   },
   'sallyport.admin': { tokenFile: '', socket: '' },
 };

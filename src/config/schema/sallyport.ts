@@ -87,6 +87,26 @@ export const sallyportSchema = z.strictObject({
         .meta({ description: 'Header fields of requests to log beside User-Agent and Referer; never credentials.' }),
     })
     .prefault({}),
+  tracing: z
+    .strictObject({
+      otlpEndpoint: z
+        .url({
+          protocol: /^https?$/,
+          error: 'expected an http or https URL, for instance http://127.0.0.1:4318/v1/traces',
+        })
+        .meta({ description: 'Of an OTLP/HTTP collector; it gets a span per sampled request.' }),
+      serviceName: z.string().min(1, 'expected a name').default('sallyport'),
+      sampleRate: z
+        .number('expected a number from 0 to 1')
+        .min(0, 'expected a number from 0 to 1')
+        .max(1, 'expected a number from 0 to 1')
+        .default(0.01),
+      followIncomingSampling: z.boolean().default(false).meta({
+        description: 'Believe what a request says of its sampling; a stranger could have all of his exported.',
+      }),
+    })
+    .nullable()
+    .default(null),
   limits: z
     .strictObject({
       connections: integerBetween(1, 10_000_000).default(20_000),

@@ -246,7 +246,12 @@ function knownKeys(schema: z.ZodType, path: Path, which: 'writable' | 'with effe
 
 function unwrapped(schema: z.ZodType): z.ZodType {
   let at = schema;
-  while (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodPrefault)
+  while (
+    at instanceof z.ZodOptional ||
+    at instanceof z.ZodNullable ||
+    at instanceof z.ZodDefault ||
+    at instanceof z.ZodPrefault
+  )
     at = at.unwrap() as z.ZodType;
   if (at instanceof z.ZodUnion) return (at.options.find((option) => option instanceof z.ZodObject) ?? at) as z.ZodType;
   return at;

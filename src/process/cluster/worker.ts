@@ -98,7 +98,7 @@ class WorkerProcess {
 
   #dataPathFor({ configuration }: Loaded, ticketSecret: Uint8Array): LocalDataPath {
     if (this.#running !== null) return this.#running.dataPath;
-    const telemetry = buildTelemetry(configuration.settings.accessLog, programVersion());
+    const telemetry = buildTelemetry(configuration.settings, programVersion());
     endOnDefects(telemetry);
     const dataPath = new LocalDataPath(processParts(telemetry, ticketSecret), telemetry.frontendEvents);
     this.#running = { telemetry, dataPath };
