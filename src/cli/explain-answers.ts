@@ -72,12 +72,16 @@ export interface RouteOptions extends CommonOptions {
   readonly header?: readonly string[];
 }
 
-/** 0: a backend service gets the request (after a redirect, where there is one). 1: it is refused, or the question cannot be read. */
+/** 0: a backend service gets the request, or the URL map answers it (a redirect, a preflight). 1: it is refused, or the question cannot be read. */
 export async function routeAnswer(options: RouteOptions): Promise<number> {
   const proxy = await proxyOf(options);
   if (typeof proxy === 'string') return refuse(proxy);
   const { method, url, header: headers = [] } = options;
-  const explanation = explainRoute(proxy.urlMap, { method, url, headers });
+  const explanation = explainRoute(
+    proxy.urlMap,
+    { method, url, headers },
+    proxy.kind === 'targetHttpProxies' ? 'http' : 'https',
+  );
   if (typeof explanation === 'string') return refuse(explanation);
   print(options, explanation, () => routeText(explanation));
   return explanation.ok ? 0 : 1;

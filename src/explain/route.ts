@@ -4,19 +4,22 @@ import { judgeHead } from '../forward/judge-head.ts';
 import { removeDotSegments } from '../http/normalize-path.ts';
 import { readHttp1Head } from '../http/request-head.ts';
 import { compileUrlMap } from '../routing/compile-url-map.ts';
+import type { Destination } from '../routing/destination.ts';
 import type { RoutableRequest } from '../routing/match-rule.ts';
 import type { Route } from '../routing/route.ts';
+import { type ExplainedAction, explainAction } from './route-action.ts';
+import { routeRuleSteps } from './route-rule-steps.ts';
 
 export interface RouteQuestion {
   readonly method: string;
-  /** `https://host[:port][/path][?query]`; nothing in it is normalised before the proxy's own rules see it. */
+  /** `https://host[:port][/path][?query]`, or `http://` for a plain proxy; nothing in it is normalised before the proxy's own rules see it. */
   readonly url: string;
   /** `name: value` each. */
   readonly headers: readonly string[];
 }
 
 export interface RouteExplanation {
-  /** A backend service gets the request, or the one that the redirect leads to. */
+  /** A backend service gets the request (or the one that a normalising redirect leads to), or the URL map answers it itself. */
   readonly ok: boolean;
   readonly urlMap: string;
   readonly authority: string;
@@ -29,21 +32,39 @@ export interface RouteExplanation {
   /** The patterns that won; null where a default did. */
   readonly hostRule: string | null;
   readonly pathMatcher: string | null;
+  /** The path of a path rule, or the path predicate of a route rule. */
   readonly pathRule: string | null;
+  readonly priority: number | null;
+  /** Every service that can be chosen, with its share in percent. */
+  readonly shares: readonly { readonly service: string; readonly percent: number }[];
+  /** The answer of a urlRedirect. */
+  readonly answer: { readonly status: number; readonly location: string } | null;
+  readonly action: ExplainedAction | null;
   readonly refusal: { readonly status: number; readonly statusDetails: string; readonly detail: string } | null;
 }
 
 /** Where the URL map sends a request, and which rules lose to the one that wins. A string says why the question cannot be read. */
-export function explainRoute(map: LinkedUrlMap, question: RouteQuestion): RouteExplanation | string {
-  const url = /^https:\/\/([^/?#]+)([^#]*)$/.exec(question.url);
+export function explainRoute(
+  map: LinkedUrlMap,
+  question: RouteQuestion,
+  scheme: 'http' | 'https' = 'https',
+): RouteExplanation | string {
+  const url = (scheme === 'https' ? /^https:\/\/([^/?#]+)([^#]*)$/ : /^http:\/\/([^/?#]+)([^#]*)$/).exec(question.url);
   if (url === null)
-    return `Cannot read --url '${question.url}': expected https://host[:port][/path][?query], without a fragment`;
+    return `Cannot read --url '${question.url}': expected ${scheme}://host[:port][/path][?query], without a fragment`;
   const [, host = '', rest = ''] = url;
   const headers = readHeaders(question.headers);
   if (typeof headers === 'string') return headers;
   const target = rest.startsWith('/') ? rest : `/${rest}`;
   const hasHost = headers.some((item, index) => index % 2 === 0 && item.toLowerCase() === 'host');
-  const head = readHttp1Head(question.method, target, 1, 1, hasHost ? headers : ['host', host, ...headers], true);
+  const head = readHttp1Head(
+    question.method,
+    target,
+    1,
+    1,
+    hasHost ? headers : ['host', host, ...headers],
+    scheme === 'https',
+  );
   const { authority, rejection, isWebSocket } = head;
   const judged = {
     rejection,
@@ -62,22 +83,30 @@ export function explainRoute(map: LinkedUrlMap, question: RouteQuestion): RouteE
   }
   const steps: string[] = [];
   const clean = verdict === 'redirect' ? removeDotSegments(head.target) : head.target;
-  const redirect = verdict === 'redirect' ? `https://${authority}${clean}` : null;
+  const redirect = verdict === 'redirect' ? `${scheme}://${authority}${clean}` : null;
   if (redirect !== null) {
     steps.push(
       `the path has dot segments: answered with 302 to ${redirect} before any rule is looked at; that request goes on:`,
     );
   }
-  const route = compileUrlMap(map, namesOf(map)).match({
-    method: question.method,
-    authority,
-    target: clean,
-    headers: head.headers,
-  });
+  const request = { method: question.method, authority, target: clean, headers: head.headers };
+  const destination = compileUrlMap(map, namesOf(map)).find(request);
+  const route = destination.routes[0]!;
   explainHost(map, route, authority, steps);
-  explainPath(map, route, authority, clean, steps);
-  const { service, hostRule, pathMatcher, pathRule } = route;
-  return { ...NO_ROUTE, ...asked, target: clean, ok: true, steps, redirect, service, hostRule, pathMatcher, pathRule };
+  const matcher = map.pathMatchers.find(({ name }) => name === route.pathMatcher);
+  if (matcher !== undefined && matcher.routeRules.length > 0) {
+    steps.push(...routeRuleSteps(matcher, route.priority, request));
+  } else {
+    explainPath(map, route, authority, clean, steps);
+  }
+  const { service, hostRule, pathMatcher, pathRule, priority } = route;
+  const found = { ...NO_ROUTE, ...asked, target: clean, steps, redirect, hostRule, pathMatcher, pathRule, priority };
+  if (route.redirect !== null) {
+    const location = route.redirect.location(scheme, authority, clean) ?? '';
+    return { ...found, ok: true, answer: { status: route.redirect.status, location } };
+  }
+  const action = explainAction(map, route, request);
+  return { ...found, ok: action.upstream !== null, service, shares: sharesOf(destination), action };
 }
 
 export function routeText(explanation: RouteExplanation): string {
@@ -87,7 +116,28 @@ export function routeText(explanation: RouteExplanation): string {
   if (refusal !== null) {
     return `${text}\nanswered ${refusal.status} (${refusal.statusDetails})${refusal.detail === '' ? '' : `: ${refusal.detail}`}\n`;
   }
-  return `${text}\ngoes to backendServices/${explanation.service}\n`;
+  const { answer, action, shares, service } = explanation;
+  if (answer !== null) return `${text}\nanswered ${answer.status} to ${answer.location}\n`;
+  if (action === null) return text;
+  if (action.preflight) return `${text}\nanswered 200: a preflight of an origin that corsPolicy allows\n`;
+  if (action.upstream === null) {
+    return `${text}\nanswered 400 (invalid_request_headers): the path has dot segments once it is rewritten\n`;
+  }
+  const one = `goes to backendServices/${service}`;
+  const many = `goes to one of ${shares.map((share) => `backendServices/${share.service} (${share.percent} %)`).join(', ')}`;
+  text += `\n${shares.length === 1 ? one : many}\n`;
+  if (action.upstream !== `${explanation.authority}${explanation.target}`) text += `  as ${action.upstream}\n`;
+  if (action.timeoutMs !== null) text += `  within ${action.timeoutMs} ms\n`;
+  for (const edit of action.requestHeaders) text += `  request ${edit}\n`;
+  for (const edit of action.responseHeaders) text += `  response ${edit}\n`;
+  return text;
+}
+
+function sharesOf({ routes, shares }: Destination<string>): RouteExplanation['shares'] {
+  return routes.map(({ service }, index) => ({
+    service: service ?? '',
+    percent: Math.round((shares[index] ?? 0) * 1000) / 10,
+  }));
 }
 
 function explainHost(map: LinkedUrlMap, route: Route<string>, authority: string, steps: string[]): void {
@@ -194,5 +244,9 @@ const NO_ROUTE = {
   hostRule: null,
   pathMatcher: null,
   pathRule: null,
+  priority: null,
+  shares: [],
+  answer: null,
+  action: null,
   refusal: null,
 } as const satisfies Partial<RouteExplanation>;

@@ -33,6 +33,12 @@ export class Destination<Service> {
     return this.#routes[last]!;
   }
 
+  /** How often each of `routes` is chosen, 0 to 1. */
+  get shares(): readonly number[] {
+    const sums = this.#sums;
+    return sums.map((sum, index) => (sum - (sums[index - 1] ?? 0)) / sums.at(-1)!);
+  }
+
   /** Every route that can be chosen, in the order of the rule. */
   get routes(): readonly Route<Service>[] {
     return this.#routes;
