@@ -144,7 +144,7 @@ describe.each(CONSISTENT)('%s', (policy) => {
 });
 
 test('hashes of neighbouring texts are far apart', () => {
-  const buckets = new Array<number>(16).fill(0);
+  const buckets = Array.from({ length: 16 }, () => 0);
   for (let i = 0; i < 16_000; i++) buckets[hashOf(`10.0.${i >> 8}.${i & 255}`) >>> 28]!++;
   for (const count of buckets) expect(Math.abs(count - 1000)).toBeLessThan(150);
 });
