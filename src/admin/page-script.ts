@@ -75,8 +75,12 @@ function showBackend(backend) {
   const isDown = backend.health.some((endpoint) => !endpoint.isHealthy);
   const endpoints = backend.endpoints.map((name) => {
     const known = backend.health.find((endpoint) => endpoint.endpoint === name);
-    if (known === undefined) return name;
-    return name + (known.isHealthy ? ' (healthy)' : ' (unhealthy: ' + known.reason + ')');
+    const share = backend.balance.endpoints.find((endpoint) => endpoint.endpoint === name);
+    const states = [];
+    if (known !== undefined) states.push(known.isHealthy ? 'healthy' : 'unhealthy: ' + known.reason);
+    if (share !== undefined && share.isEjected) states.push('ejected');
+    if (share !== undefined && share.weight === 0) states.push('drained');
+    return name + (states.length === 0 ? '' : ' (' + states.join(', ') + ')');
   });
   const refusals = backend.refusals.map((refusal) => refusal.endpoint + ': ' + refusal.reason);
   return [backend.service, backend.protocol, [endpoints.join(', '), isDown ? 'bad' : ''],

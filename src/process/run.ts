@@ -7,7 +7,7 @@ import { type Loaded, loadConfiguration, type NotLoaded } from '../config/load.t
 import { SHORTEST_SECRET_BYTES } from '../tls/ticket-keys.ts';
 import { pooledSources } from './cluster/pooled-sources.ts';
 import { WorkerPool } from './cluster/worker-pool.ts';
-import { liveSources } from './live-sources.ts';
+import { backendStatuses, liveSources } from './live-sources.ts';
 import { LocalDataPath } from './local-data-path.ts';
 import { processParts } from './process-parts.ts';
 import { ProxyProcess, type ProxyProcessParts } from './proxy-process.ts';
@@ -67,6 +67,7 @@ function carrierFor(
   }
   const parts = processParts(telemetry, randomBytes(SHORTEST_SECRET_BYTES));
   const dataPath = new LocalDataPath(parts, telemetry.frontendEvents);
+  telemetry.metrics.balance.watch(() => backendStatuses(telemetry, dataPath.snapshot));
   return { dataPath, sources: liveSources(telemetry, () => dataPath.snapshot) };
 }
 

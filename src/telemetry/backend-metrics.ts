@@ -54,7 +54,7 @@ export class BackendMetrics {
     });
     this.#ejected = new Family('gauge', registry, {
       name: 'sallyport_backend_endpoint_ejected',
-      help: 'Workers in which outlier detection keeps requests from an endpoint, 1 or 0 with one process; absent until it has once.',
+      help: 'Whether outlier detection keeps requests from an endpoint: 1 or 0; absent until it has once.',
       labels: ['service', 'endpoint'],
     });
     this.#ejections = new Family('counter', registry, {

@@ -36,14 +36,21 @@ export class MetricSums {
 }
 
 /**
- * own: the process that is asked knows it for all. max: one slow event loop is what an operator has to see. min: an endpoint is healthy
+ * own: the process that is asked knows it for all. max: one slow event loop, or one worker that has ejected an
+ * endpoint, is what an operator has to see, and what all say of the configuration counts once. min: an endpoint is healthy
  * where every worker finds it so. sum: what each has a part of.
  */
 export function gaugeRule(name: string): 'own' | 'max' | 'min' | 'sum' {
   if (OWN_GAUGES.some((prefix) => name.startsWith(prefix))) return 'own';
-  if (name.startsWith('nodejs_eventloop_lag_')) return 'max';
+  if (name.startsWith('nodejs_eventloop_lag_') || MAX_GAUGES.has(name)) return 'max';
   return name === 'sallyport_backend_endpoint_healthy' ? 'min' : 'sum';
 }
+
+const MAX_GAUGES: ReadonlySet<string> = new Set([
+  'sallyport_backend_service_info',
+  'sallyport_backend_endpoint_weight',
+  'sallyport_backend_endpoint_ejected',
+]);
 
 interface Total {
   readonly name: string;

@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import { BackendMetrics } from './backend-metrics.ts';
+import { BalanceMetrics } from './balance-metrics.ts';
 import { CertificateMetrics } from './certificate-metrics.ts';
 import { CrlMetrics } from './crl-metrics.ts';
 import { HandshakeMetrics } from './handshake-metrics.ts';
@@ -17,6 +18,7 @@ export class Metrics {
   readonly handshakes: HandshakeMetrics;
   readonly hellos: HelloMetrics;
   readonly backends: BackendMetrics;
+  readonly balance: BalanceMetrics;
   readonly names: NameMetrics;
   readonly certificates: CertificateMetrics;
   readonly crls: CrlMetrics;
@@ -30,6 +32,7 @@ export class Metrics {
     this.handshakes = new HandshakeMetrics(this.#registry, this.certificates);
     this.hellos = new HelloMetrics(this.#registry);
     this.backends = new BackendMetrics(this.#registry);
+    this.balance = new BalanceMetrics(this.#registry);
     this.names = new NameMetrics(this.#registry);
     this.process = new ProcessMetrics(this.#registry, version);
   }

@@ -4,6 +4,7 @@ import { ProxyError } from '#src/base/errors.ts';
 import type { LinkedCertificate } from '#src/config/linked.ts';
 import type { FrontendEvents } from '#src/frontend/contract.ts';
 import { AccessLog } from '#src/telemetry/access-log.ts';
+import { BackendTelemetry } from '#src/telemetry/backend-telemetry.ts';
 import { ExchangeTelemetry } from '#src/telemetry/exchange-telemetry.ts';
 import { FrontendTelemetry } from '#src/telemetry/frontend-telemetry.ts';
 import { HandshakeLog } from '#src/telemetry/handshake-log.ts';
@@ -193,6 +194,56 @@ describe('handshake metrics', () => {
 });
 
 describe('backend metrics', () => {
+  function backendTelemetry() {
+    const metrics = new Metrics('1');
+    const lines = new Lines();
+    const backends: BackendEvents = new BackendTelemetry(metrics.backends, createLog(lines), new StillClock());
+    return { metrics, backends, lines };
+  }
+
+  test('ejections and circuit breaks are counted, ejections logged as well', async () => {
+    const { metrics, backends, lines } = backendTelemetry();
+    backends.onEjection('api', '10.0.0.1:80', 'consecutive-errors', 30_000);
+    backends.onCircuitBreak('api', 'requests');
+    backends.onCircuitBreak('api', 'requests');
+    const ejected = () => series(metrics, 'sallyport_backend_endpoint_ejected');
+    expect(await ejected()).toEqual({ '{service="api",endpoint="10.0.0.1:80"}': 1 });
+    backends.onEjection('api', '10.0.0.1:80', null, 0);
+    expect(await ejected()).toEqual({ '{service="api",endpoint="10.0.0.1:80"}': 0 });
+    expect(await series(metrics, 'sallyport_backend_ejections_total')).toEqual({
+      '{service="api",cause="consecutive-errors"}': 1,
+    });
+    expect(await series(metrics, 'sallyport_backend_circuit_breaks_total')).toEqual({
+      '{service="api",limit="requests"}': 2,
+    });
+    expect(lines.parsed).toEqual([
+      expect.objectContaining({
+        level: 'warn',
+        msg: 'endpoint is ejected',
+        cause: 'consecutive-errors',
+        forMs: 30_000,
+      }),
+      expect.objectContaining({ level: 'info', msg: 'endpoint is no longer ejected', backend: '10.0.0.1:80' }),
+    ]);
+  });
+
+  test('policy, weights and what is in flight are read when somebody asks', async () => {
+    const metrics = new Metrics('1');
+    const endpoint = { endpoint: '10.0.0.1:80', weight: 0.5, inFlight: 1 };
+    metrics.balance.watch(() => [
+      { service: 'api', balance: { policy: 'MAGLEV', affinity: 'CLIENT_IP', endpoints: [endpoint] } },
+    ]);
+    expect(await series(metrics, 'sallyport_backend_service_info')).toEqual({
+      '{service="api",policy="MAGLEV",affinity="CLIENT_IP"}': 1,
+    });
+    const labels = '{service="api",endpoint="10.0.0.1:80"}';
+    expect(await series(metrics, 'sallyport_backend_endpoint_weight')).toEqual({ [labels]: 0.5 });
+    endpoint.inFlight = 7;
+    expect(await series(metrics, 'sallyport_backend_endpoint_in_flight')).toEqual({ [labels]: 7 });
+    metrics.balance.watch(() => []);
+    expect(await series(metrics, 'sallyport_backend_endpoint_in_flight')).toEqual({});
+  });
+
   test('follow connections up and down, and name what refused a certificate', async () => {
     const metrics = new Metrics('1');
     const events: BackendEvents = metrics.backends;

@@ -101,6 +101,7 @@ class WorkerProcess {
     const telemetry = buildTelemetry(configuration.settings, programVersion());
     endOnDefects(telemetry);
     const dataPath = new LocalDataPath(processParts(telemetry, ticketSecret), telemetry.frontendEvents);
+    telemetry.metrics.balance.watch(() => backendStatuses(telemetry, dataPath.snapshot));
     this.#running = { telemetry, dataPath };
     this.#adopt(configuration); // the first connections may come before commit
     setInterval(() => this.#push(), PUSH_INTERVAL_MS).unref();
