@@ -338,5 +338,7 @@ export interface SallyportSettings {
     /** Lower case. */
     readonly dangerAllowPrivateNames: readonly string[];
   };
+  /** RFC 7239; the client's own is removed either way. */
+  readonly forwardedHeader: 'none' | 'replace';
   readonly dangerBackendMinTlsVersion: 'TLS_1_0' | 'TLS_1_1' | 'TLS_1_2' | 'TLS_1_3' | null;
 }

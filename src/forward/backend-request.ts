@@ -2,6 +2,7 @@
 import type { BackendRequest, BackendService } from '../backend/contract.ts';
 import { ProxyError } from '../base/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { forwardedElement } from '../http/forwarded.ts';
 import { backendRequestHeaders } from '../http/forwarding-headers.ts';
 import { continueTrace, type RequestSpan } from '../http/span-context.ts';
 import type { RouteAction } from '../routing/route.ts';
@@ -32,6 +33,7 @@ export function backendRequest(
   const edits = action?.headers?.request ?? null;
   const headers = backendRequestHeaders(exchange, httpVersion, traceContext, fields.removed, fields.request, edits);
   if (span !== null) continueTrace(headers, span);
+  if (fields.writesForwarded) headers.push('forwarded', forwardedElement(exchange.connection, exchange.authority));
   return {
     method: exchange.method,
     target,

@@ -9,6 +9,8 @@ export interface FieldRules {
   readonly removed: RemovedFields;
   readonly request: HeaderTemplates | null;
   readonly response: HeaderTemplates | null;
+  /** Requests get a Forwarded field (RFC 7239). */
+  readonly writesForwarded: boolean;
 }
 
 export interface ServiceHeaders {
@@ -27,9 +29,11 @@ export class ServiceFieldRules {
   readonly #services: readonly ServiceHeaders[];
   readonly #identity: ReadonlySet<string>;
   readonly #others: FieldRules;
+  readonly #writesForwarded: boolean;
 
   /** `mapHeaders`: what the URL maps add to requests. */
-  constructor(services: readonly ServiceHeaders[], mapHeaders: readonly CustomHeader[] = []) {
+  constructor(services: readonly ServiceHeaders[], mapHeaders: readonly CustomHeader[] = [], writesForwarded = false) {
+    this.#writesForwarded = writesForwarded;
     const identity = new Set<string>();
     for (const header of mapHeaders) if (isIdentityHeader(header)) identity.add(header.name);
     for (const { customRequestHeaders } of services) {
@@ -38,7 +42,7 @@ export class ServiceFieldRules {
     this.#services = services;
     this.#identity = identity;
     const removed = identity.size === 0 ? ALWAYS_REMOVED : new RemovedFields(identity);
-    this.#others = { removed, request: null, response: null };
+    this.#others = { removed, request: null, response: null, writesForwarded };
     const byService = new Map<string, FieldRules>();
     for (const { name, customRequestHeaders, customResponseHeaders } of services) {
       if (customRequestHeaders.length + customResponseHeaders.length === 0) continue;
@@ -47,6 +51,7 @@ export class ServiceFieldRules {
         removed: own.length === 0 ? removed : new RemovedFields([...identity, ...own]),
         request: compiled(customRequestHeaders),
         response: compiled(customResponseHeaders),
+        writesForwarded: writesForwarded && !own.includes('forwarded'),
       });
     }
     this.#byService = byService.size === 0 ? null : byService;
@@ -66,6 +71,7 @@ export class ServiceFieldRules {
       removed: new RemovedFields([...this.#identity, ...names, ...CREDENTIALS]),
       request: compiled(custom.filter((header) => !isIdentityHeader(header))),
       response: null,
+      writesForwarded: this.#writesForwarded && !names.includes('forwarded'),
     };
     this.#withoutCredentials.set(service, rules);
     return rules;
@@ -81,4 +87,9 @@ function compiled(headers: readonly CustomHeader[]): HeaderTemplates | null {
 }
 
 const CREDENTIALS = ['authorization', 'cookie'] as const;
-export const NO_FIELD_RULES: FieldRules = { removed: ALWAYS_REMOVED, request: null, response: null };
+export const NO_FIELD_RULES: FieldRules = {
+  removed: ALWAYS_REMOVED,
+  request: null,
+  response: null,
+  writesForwarded: false,
+};

@@ -1,6 +1,7 @@
 // hot path: made once per exchange whose route or service asks for one of these; onBodyData runs per chunk.
 import type { BackendRequest, BackendService } from '../backend/contract.ts';
 import type { Exchange, HeaderList } from '../http/exchange.ts';
+import { forwardedElement } from '../http/forwarded.ts';
 import { backendRequestHeaders } from '../http/forwarding-headers.ts';
 import type { ServiceRoute } from '../routing/route.ts';
 import { schemeOf } from './backend-request.ts';
@@ -132,6 +133,7 @@ export class RouteTraffic {
     const { fields, deadlines, recorder } = this.#context;
     const rules = keepsCredentials ? fields.of(service.name) : fields.withoutCredentials(service.name);
     const headers = backendRequestHeaders(exchange, service.httpVersion, traceContext, rules.removed, rules.request);
+    if (rules.writesForwarded) headers.push('forwarded', forwardedElement(exchange.connection, exchange.authority));
     this.#mirror = new Mirror({
       service,
       request: { ...request, scheme: schemeOf(service), authority: shadowAuthority(request.authority), headers },

@@ -49,7 +49,9 @@ export function provision(
   parts: SnapshotParts,
 ): Snapshot {
   const services = provisionServices(configuration, previous?.services ?? new Map(), parts);
-  const fields = new ServiceFieldRules(configuration.backendServices, configuration.urlMaps.flatMap(requestHeadersOf));
+  const mapHeaders = configuration.urlMaps.flatMap(requestHeadersOf);
+  const writesForwarded = configuration.settings.forwardedHeader === 'replace';
+  const fields = new ServiceFieldRules(configuration.backendServices, mapHeaders, writesForwarded);
   const { limits, tracing } = configuration.settings;
   const webSockets = configuration.backendServices.some(({ protocol }) => protocol === 'HTTP' || protocol === 'HTTPS');
   const listeners = new Map<string, RunningListener>();

@@ -168,6 +168,9 @@ export const sallyportSchema = z.strictObject({
     .meta({
       description: 'Forwarding rules whose every connection begins with a PROXY protocol header, version 1 or 2.',
     }),
+  forwardedHeader: z.enum(['none', 'replace']).default('none').meta({
+    description: "Whether requests get a Forwarded field (RFC 7239); the client's own is removed either way.",
+  }),
   dangerBackendMinTlsVersion: z
     .enum(['TLS_1_0', 'TLS_1_1', 'TLS_1_2', 'TLS_1_3'])
     .optional()
