@@ -308,14 +308,15 @@ afterEach(closeAll);
 for (const clientVersion of VERSIONS) {
   for (const backendVersion of VERSIONS) {
     describe(`${clientVersion} client, ${backendVersion} backend`, () => {
-      test.each(CELLS)('$name', async ({ run, options = {}, maxStreams = 100 }) => {
+      test.each(CELLS)('$name', async (cell) => {
+        const { options = {}, maxStreams = 100 } = cell;
         const backend = await startBackend(backendVersion, maxStreams);
         const protocol = backendVersion === 'http1' ? 'HTTP' : 'H2C';
         const service = { ...options.service, protocol } as const;
         const proxy = await startProxy([backend.port], { ...options, service, clients: clientVersion });
         const client = startClient(clientVersion, proxy.port);
         try {
-          await run({ proxy, client, backend, versions: { client: clientVersion, backend: backendVersion } });
+          await cell.run({ proxy, client, backend, versions: { client: clientVersion, backend: backendVersion } });
         } finally {
           client.stop();
           await allClosed(proxy.accepted);

@@ -50,6 +50,18 @@ describe('request metrics', () => {
     expect(await series(metrics, 'sallyport_backend_request_duration_seconds_count')).toEqual({ '{service="api"}': 1 });
   });
 
+  test('copies of requests are counted by what became of them', async () => {
+    const metrics = new Metrics('1');
+    for (const result of ['answered', 'answered', 'truncatable', 'failed', 'dropped'] as const)
+      metrics.requests.mirrored('copy', result);
+    expect(await series(metrics, 'sallyport_backend_mirrored_requests_total')).toEqual({
+      '{service="copy",result="answered"}': 2,
+      '{service="copy",result="truncatable"}': 1,
+      '{service="copy",result="failed"}': 1,
+      '{service="copy",result="dropped"}': 1,
+    });
+  });
+
   test('histograms are cumulative, with sum and count', async () => {
     const metrics = new Metrics('1');
     for (const latencyMs of [1, 2, 40, 60_000]) {

@@ -17,8 +17,19 @@ export function checkRouteActions(context: RuleContext): void {
       checkWeights(map, place, context);
       checkRewrite(map, place, context);
       checkCors(map, place, context);
+      checkMirror(map, place, context);
     }
   });
+}
+
+/** Security rule 37. */
+function checkMirror(map: Resource, { at, fields, routeAction }: DestinationPlace, { findings }: RuleContext): void {
+  if (routeAction?.requestMirrorPolicy?.dangerKeepCredentials !== true) return;
+  findings.warning(
+    map,
+    [...at, fields.routeAction, 'requestMirrorPolicy', 'dangerKeepCredentials'],
+    'Copies of requests carry the credentials of clients to another service; remove dangerKeepCredentials unless it may have them',
+  );
 }
 
 /** One of service, weightedBackendServices and urlRedirect. */
