@@ -114,6 +114,7 @@ describe('loadConfiguration()', () => {
         minBodyBytesPerSec: 240,
         minBodyRateWindowSec: 30,
       },
+      forwardedHeader: 'none',
       dangerBackendMinTlsVersion: null,
     });
   });
