@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
@@ -46,6 +46,8 @@ export interface ConnectTerms {
 /** A connection whose certificate was accepted, or plain TCP; no byte of HTTP has been sent on it. */
 export interface AcceptedConnection extends Admission {
   readonly socket: Socket;
+  /** Of a stream over TLS the TCP socket below it; otherwise `socket`. */
+  readonly rawSocket: Socket;
   /** `facts` of the first exchange and of all later ones. */
   readonly fresh: BackendConnectionFacts;
   readonly reused: BackendConnectionFacts;
@@ -61,27 +63,50 @@ export type ConnectCallback = (error: ProxyError | null, connection: AcceptedCon
  * certificate has been shown by then (Node cannot verify earlier). `endpoint.address` is an IP literal: what was checked is dialled.
  */
 export function connect(terms: ConnectTerms, endpoint: Endpoint, callback: ConnectCallback): void {
-  new Attempt(terms, endpoint, callback).start();
+  new Attempt(terms, endpoint, null, callback).start();
+}
+
+/**
+ * The same for a connection that carries a stream: half-open, so that either direction can end by itself. `preamble` (a PROXY header)
+ * is the first that the backend gets, in front of TLS; null: none.
+ */
+export function connectStream(
+  terms: ConnectTerms,
+  endpoint: Endpoint,
+  preamble: Buffer | null,
+  callback: ConnectCallback,
+): void {
+  new Attempt(terms, endpoint, { preamble }, callback).start();
 }
 
 class Attempt {
   readonly #terms: ConnectTerms;
   readonly #endpoint: Endpoint;
+  /** null: it carries HTTP. */
+  readonly #stream: { readonly preamble: Buffer | null } | null;
   readonly #callback: ConnectCallback;
   readonly #startedMs: number;
   readonly #deadline: Deadline;
   readonly #dialled: string;
   #phase: ConnectPhase = 'tcp';
   #socket: Socket | null = null;
+  /** Of a stream: the TCP socket, under TLS or without. */
+  #rawSocket: Socket | null = null;
   #sessionKey = '';
   #offered: AcceptedSession | null = null;
   #accepted: AcceptedConnection | null = null;
   #sessionNotAfterMs = 0;
   #settled = false;
 
-  constructor(terms: ConnectTerms, endpoint: Endpoint, callback: ConnectCallback) {
+  constructor(
+    terms: ConnectTerms,
+    endpoint: Endpoint,
+    stream: { readonly preamble: Buffer | null } | null,
+    callback: ConnectCallback,
+  ) {
     this.#terms = terms;
     this.#endpoint = endpoint;
+    this.#stream = stream;
     this.#callback = callback;
     const { address, port } = endpoint;
     this.#dialled = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
@@ -98,7 +123,7 @@ class Attempt {
       this.#fail(new ProxyError('internal_error', { phase: 'connect', detail }));
       return;
     }
-    const { identity, alpn } = this.#terms;
+    const { identity } = this.#terms;
     const tcp = {
       host: address,
       port,
@@ -106,17 +131,42 @@ class Attempt {
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
+      allowHalfOpen: this.#stream !== null,
     };
     if (identity === null) {
-      const socket = connectTcp(tcp);
-      this.#watch(socket);
+      const socket = this.#dialTcp(tcp);
       socket.once('connect', () => this.#accept(socket, null, PLAIN, 0));
       return;
     }
+    if (this.#stream !== null) {
+      // TLS over a socket of its own: a preamble goes in front, and only a TCP socket can be reset.
+      const socket = this.#dialTcp(tcp);
+      socket.once('connect', () => this.#startTls(identity, { socket }));
+      return;
+    }
+    this.#startTls(identity, tcp).once('connect', () => {
+      this.#phase = 'tls';
+    });
+  }
+
+  #dialTcp(tcp: TcpNetConnectOpts): Socket {
+    const socket = connectTcp(tcp);
+    this.#rawSocket = socket;
+    this.#watch(socket);
+    socket.once('connect', () => {
+      const preamble = this.#stream?.preamble ?? null;
+      if (preamble !== null) socket.write(preamble);
+    });
+    return socket;
+  }
+
+  #startTls(identity: BackendIdentity, over: TcpNetConnectOpts | { readonly socket: Socket }): TLSSocket {
+    const { alpn } = this.#terms;
+    if ('socket' in over) this.#phase = 'tls';
     this.#sessionKey = sessionKey(this.#dialled, identity.servername, alpn ?? '', identity.digest);
     this.#offered = this.#takeSession(identity);
     const socket = connectTls({
-      ...tcp,
+      ...over,
       secureContext: identity.secureContext,
       rejectUnauthorized: false, // our verifier decides, before the first byte of HTTP
       ...(alpn === null ? {} : { ALPNProtocols: [alpn] }),
@@ -124,11 +174,9 @@ class Attempt {
       ...(this.#offered === null ? {} : { session: this.#offered.session }),
     });
     this.#watch(socket);
-    socket.once('connect', () => {
-      this.#phase = 'tls';
-    });
     socket.once('secureConnect', () => this.#onSecure(socket, identity));
     socket.on('session', (session) => this.#onSession(session));
+    return socket;
   }
 
   #watch(socket: Socket): void {
@@ -217,7 +265,16 @@ class Attempt {
     const fresh: BackendConnectionFacts = { endpoint, reused: false, tls };
     const { chain, crls, notAfterMs } = admission;
     const reused: BackendConnectionFacts = { endpoint, reused: true, tls };
-    this.#accepted = { socket, fresh, reused, chain, crls, notAfterMs, failure: null };
+    this.#accepted = {
+      socket,
+      rawSocket: this.#rawSocket ?? socket,
+      fresh,
+      reused,
+      chain,
+      crls,
+      notAfterMs,
+      failure: null,
+    };
     this.#terms.events.onConnect(this.#terms.service, fresh, this.#elapsedMs());
     this.#callback(null, this.#accepted);
   }

@@ -84,7 +84,29 @@ export interface BackendCall {
   readonly sent: boolean;
 }
 
-export type BackendProtocol = 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
+export type BackendProtocol = 'TCP' | 'SSL' | 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
+
+/** Exactly one of the two is called, once, never from within openStream(). */
+export interface BackendStreamHandler {
+  onOpen(stream: BackendStream): void;
+  onError(error: ProxyError): void;
+}
+
+export interface BackendStreamAttempt {
+  /** Neither method of the handler is called any more. */
+  abort(): void;
+}
+
+/** A verified connection of one stream; no byte but the preamble was sent on it. Whoever gets it ends it. */
+export interface BackendStream {
+  readonly facts: BackendConnectionFacts;
+  /** Half-open. */
+  readonly socket: Duplex;
+  /** Ends it so that the backend cannot take what it got for complete: a TCP reset, under TLS as well. */
+  reset(): void;
+  /** Why it broke off, once it has; `responded`: bytes of it have reached the client. */
+  failure(responded: boolean): ProxyError;
+}
 
 /** Who asks: all that the choice of an endpoint may depend on. An Exchange is one; without HTTP, `headers` is empty. */
 export interface Requester {
@@ -120,7 +142,10 @@ export interface BackendService {
   readonly retrySlots: RetrySlots | null;
   /** An endpoint that may be used and is not in `tried`, by affinity or else by the policy; null: there is none. */
   pick(tried: readonly Endpoint[], requester: Requester): Endpoint | null;
+  /** Of an HTTP, HTTPS, HTTP2 or H2C service. */
   send(endpoint: Endpoint, request: BackendRequest, handler: BackendHandler): BackendCall;
+  /** Of a TCP or SSL service. `preamble` (a PROXY header; null: none) goes in front of everything, TLS included. */
+  openStream(endpoint: Endpoint, preamble: Buffer | null, handler: BackendStreamHandler): BackendStreamAttempt;
   /** Begins to probe its endpoints, if it has a health check. Once it is the current one; again has no effect. */
   start(): void;
   /** What is known of each endpoint; empty without a health check. */

@@ -11,7 +11,7 @@ export interface EndpointPool {
   readonly inFlight: number;
   /** Exchanges that wait beyond those for whom a connection is being opened. */
   readonly pending: number;
-  /** No callback of `handler` runs before this returns. */
+  /** Not of a StreamPool. No callback of `handler` runs before this returns. */
   send(request: BackendRequest, handler: BackendHandler): BackendCall;
   /**
    * Idle connections close within the spread, busy ones after their exchange (HTTP/2: no new streams); sessions are neither used

@@ -12,8 +12,9 @@ import { Draining } from './lb/draining.ts';
 import type { Member } from './lb/fleet.ts';
 import { Conduct, type Suspect } from './lb/outlier-detection.ts';
 import type { SessionStore } from './session-store.ts';
+import { StreamPool } from './stream-pool.ts';
 
-/** One endpoint of a service: its connections, and what is known of it. `pick` hands it out; `send` takes no other. */
+/** One endpoint of a service: its connections, and what is known of it. `pick` hands it out; `send` and `openStream` take no other. */
 export class PooledEndpoint implements Member, Suspect {
   readonly name: string;
   readonly address: string;
@@ -84,7 +85,7 @@ export function pooledEndpoint(
   before: PooledEndpoint | null,
   hasSameConnections: boolean,
 ): PooledEndpoint {
-  const Pool = httpVersionOf(linked.protocol) === 'http2' ? Http2Pool : Http1Pool;
+  const Pool = poolFor(linked.protocol);
   const pool =
     before !== null && hasSameConnections
       ? before.pool
@@ -97,6 +98,18 @@ export function pooledEndpoint(
 
 export function httpVersionOf(protocol: BackendProtocol): 'http1' | 'http2' {
   return protocol === 'HTTP2' || protocol === 'H2C' ? 'http2' : 'http1';
+}
+
+/** The protocol decides which of `send` and `openStream` a service is asked (config/rules hold it). */
+function poolFor(protocol: BackendProtocol): typeof Http1Pool | typeof Http2Pool | typeof StreamPool {
+  if (protocol === 'TCP' || protocol === 'SSL') return StreamPool;
+  return httpVersionOf(protocol) === 'http2' ? Http2Pool : Http1Pool;
+}
+
+/** SSL services carry streams, and nobody here knows of what. */
+export function alpnOf(protocol: BackendProtocol): ConnectTerms['alpn'] {
+  if (protocol === 'TCP' || protocol === 'SSL') return null;
+  return httpVersionOf(protocol) === 'http2' ? 'h2' : 'http/1.1';
 }
 
 export function poolLimits(
@@ -120,7 +133,7 @@ function connectTerms(
   return {
     service: linked.name,
     identity,
-    alpn: httpVersionOf(linked.protocol) === 'http2' ? 'h2' : 'http/1.1',
+    alpn: alpnOf(linked.protocol),
     timeoutMs: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     clock,
     sessions,

@@ -10,6 +10,8 @@ import type {
   BackendProtocol,
   BackendRequest,
   BackendService,
+  BackendStreamAttempt,
+  BackendStreamHandler,
   Endpoint,
   EndpointHealth,
   Requester,
@@ -34,6 +36,7 @@ import {
   pooledEndpoint,
   poolLimits,
 } from './pooled-endpoint.ts';
+import type { StreamPool } from './stream-pool.ts';
 
 export interface BackendDependencies extends EndpointDependencies {
   /** One for the process: a name is looked up once for all services, and stays known over a reload. */
@@ -155,6 +158,10 @@ class PooledBackendService implements BackendService {
     }
     if (this.#outliers !== null) return new JudgedCall(this.#outliers, pooled, request, handler);
     return pooled.pool.send(request, handler);
+  }
+
+  openStream(endpoint: Endpoint, preamble: Buffer | null, handler: BackendStreamHandler): BackendStreamAttempt {
+    return ((endpoint as PooledEndpoint).pool as StreamPool).openStream(preamble, handler);
   }
 
   /** With this digest; null: it has another. Shared, so that CRLs reach all that was made under it. */

@@ -104,6 +104,16 @@ export function http2Error(error: unknown, rstCode: number, progress: ExchangePr
   return closed(false, facts);
 }
 
+/** A stream that the backend broke off, or whose connection was taken back; `error` is what its socket said, if anything. */
+export function streamError(error: unknown, progress: ExchangeProgress): ProxyError {
+  if (error instanceof ProxyError) return error;
+  const { code, message } = read(error);
+  const facts: ErrorFacts = { phase: 'relay', cause: error, detail: `${progress.dialled}: ${code || message}` };
+  const alert = receivedAlert(code);
+  if (alert !== null && progress.freshTls && !progress.responded) return alertError(alert, progress.dialled, facts);
+  return closed(progress.responded, facts);
+}
+
 function closed(responded: boolean, facts: ErrorFacts): ProxyError {
   return new ProxyError(
     responded

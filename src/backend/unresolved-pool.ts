@@ -1,8 +1,15 @@
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import type { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
-import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
+import type {
+  BackendCall,
+  BackendHandler,
+  BackendRequest,
+  BackendStreamAttempt,
+  BackendStreamHandler,
+} from './contract.ts';
 import type { EndpointPool, RetireOrder } from './endpoint-pool.ts';
+import type { StreamPool } from './stream-pool.ts';
 import { connectTimeout } from './translate-error.ts';
 
 export interface UnresolvedPoolOptions {
@@ -21,7 +28,7 @@ export class UnresolvedPool implements EndpointPool {
   /** Every endpoint with an address is to be preferred. */
   readonly isFailing = true;
   readonly #options: UnresolvedPoolOptions;
-  readonly #waiting = new Set<AwaitedCall>();
+  readonly #waiting = new Set<Awaited>();
   #error: ProxyError | null = null;
   #retired: RetireOrder | null = null;
 
@@ -42,15 +49,14 @@ export class UnresolvedPool implements EndpointPool {
 
   send(request: BackendRequest, handler: BackendHandler): BackendCall {
     const call = new AwaitedCall(request, handler, (gone) => this.#forget(gone));
-    if (this.#error !== null) {
-      process.nextTick(failCall, call, this.#error);
-      return call;
-    }
-    this.#waiting.add(call);
-    const { endpoint, timeoutMs, onWanted } = this.#options;
-    call.startDeadline(timeoutMs, () => call.fail(connectTimeout(endpoint, 'dns', timeoutMs)));
-    process.nextTick(onWanted);
+    this.#await(call);
     return call;
+  }
+
+  openStream(preamble: Buffer | null, handler: BackendStreamHandler): BackendStreamAttempt {
+    const stream = new AwaitedStream(preamble, handler, (gone) => this.#forget(gone));
+    this.#await(stream);
+    return stream;
   }
 
   /** The name leads nowhere. */
@@ -77,42 +83,99 @@ export class UnresolvedPool implements EndpointPool {
 
   useLimits(): void {}
 
-  #forget(call: AwaitedCall): void {
-    this.#waiting.delete(call);
+  #await(what: Awaited): void {
+    if (this.#error !== null) {
+      process.nextTick(failAwaited, what, this.#error);
+      return;
+    }
+    this.#waiting.add(what);
+    const { endpoint, timeoutMs, onWanted } = this.#options;
+    what.startDeadline(timeoutMs, () => what.fail(connectTimeout(endpoint, 'dns', timeoutMs)));
+    process.nextTick(onWanted);
+  }
+
+  #forget(what: Awaited): void {
+    this.#waiting.delete(what);
     if (this.size === 0) this.#retired?.onEmpty();
   }
 }
 
-/** A call that has no connection to wait for yet; from begin() on, another one's. */
-class AwaitedCall implements BackendCall {
-  readonly #request: BackendRequest;
-  readonly #handler: BackendHandler;
-  readonly #onOver: (call: AwaitedCall) => void;
-  #inner: BackendCall | null = null;
+/** What has no connection to wait for yet. */
+abstract class Awaited {
+  readonly #onOver: (what: Awaited) => void;
   #deadline: Deadline | null = null;
   #over = false;
 
-  constructor(request: BackendRequest, handler: BackendHandler, onOver: (call: AwaitedCall) => void) {
+  constructor(onOver: (what: Awaited) => void) {
+    this.#onOver = onOver;
+  }
+
+  /** From now on it waits where others wait for a connection. */
+  abstract begin(pool: EndpointPool): void;
+  abstract fail(error: ProxyError): void;
+
+  startDeadline(timeoutMs: number, onExpired: () => void): void {
+    this.#deadline = startDeadline(timeoutMs, onExpired);
+  }
+
+  /** It waits no more; false: it did not. */
+  protected end(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#deadline?.cancel();
+    this.#onOver(this);
+    return true;
+  }
+}
+
+class AwaitedStream extends Awaited implements BackendStreamAttempt {
+  readonly #preamble: Buffer | null;
+  readonly #handler: BackendStreamHandler;
+  #inner: BackendStreamAttempt | null = null;
+
+  constructor(preamble: Buffer | null, handler: BackendStreamHandler, onOver: (what: Awaited) => void) {
+    super(onOver);
+    this.#preamble = preamble;
+    this.#handler = handler;
+  }
+
+  begin(pool: EndpointPool): void {
+    if (this.end()) this.#inner = (pool as StreamPool).openStream(this.#preamble, this.#handler);
+  }
+
+  fail(error: ProxyError): void {
+    if (this.end()) this.#handler.onError(error);
+  }
+
+  abort(): void {
+    if (this.#inner !== null) this.#inner.abort();
+    else this.end();
+  }
+}
+
+/** A call that has no connection to wait for yet; from begin() on, another one's. */
+class AwaitedCall extends Awaited implements BackendCall {
+  readonly #request: BackendRequest;
+  readonly #handler: BackendHandler;
+  #inner: BackendCall | null = null;
+
+  constructor(request: BackendRequest, handler: BackendHandler, onOver: (what: Awaited) => void) {
+    super(onOver);
     this.#request = request;
     this.#handler = handler;
-    this.#onOver = onOver;
   }
 
   get sent(): boolean {
     return this.#inner?.sent ?? false;
   }
 
-  startDeadline(timeoutMs: number, onExpired: () => void): void {
-    this.#deadline = startDeadline(timeoutMs, onExpired);
-  }
-
   begin(pool: EndpointPool): void {
-    if (!this.#end()) return;
+    if (!this.end()) return;
     this.#inner = pool.send(this.#request, this.#handler);
   }
 
   fail(error: ProxyError): void {
-    if (this.#end()) this.#handler.onError(error);
+    if (this.end()) this.#handler.onError(error);
   }
 
   writeBody(chunk: Buffer): boolean {
@@ -133,19 +196,10 @@ class AwaitedCall implements BackendCall {
 
   abort(error: ProxyError): void {
     if (this.#inner !== null) this.#inner.abort(error);
-    else this.#end();
-  }
-
-  /** It waits no more; false: it did not. */
-  #end(): boolean {
-    if (this.#over) return false;
-    this.#over = true;
-    this.#deadline?.cancel();
-    this.#onOver(this);
-    return true;
+    else this.end();
   }
 }
 
-function failCall(call: { fail(error: ProxyError): void }, error: ProxyError): void {
-  call.fail(error);
+function failAwaited(what: Awaited, error: ProxyError): void {
+  what.fail(error);
 }

@@ -1,7 +1,7 @@
 import { open, readFile } from 'node:fs/promises';
 import { systemClock } from '../base/clock.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
-import type { LinkedBackendService, LinkedConfiguration, LinkedHttpsProxy, LinkedProxy } from '../config/linked.ts';
+import type { LinkedBackendService, LinkedConfiguration, LinkedProxy, LinkedTlsProxy } from '../config/linked.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { type BackendExplanation, explainBackendChain, explainBackendEndpoint } from '../explain/backend.ts';
 import { backendText } from '../explain/backend-text.ts';
@@ -77,6 +77,10 @@ export async function routeAnswer(options: RouteOptions): Promise<number> {
   const proxy = await proxyOf(options);
   if (typeof proxy === 'string') return refuse(proxy);
   const { method, url, header: headers = [] } = options;
+  if (!('urlMap' in proxy))
+    return refuse(
+      `Cannot explain a route of ${proxy.kind}/${proxy.name}: all that comes goes to backendServices/${proxy.service}`,
+    );
   const explanation = explainRoute(
     proxy.urlMap,
     { method, url, headers },
@@ -143,7 +147,7 @@ export async function impactAnswer(options: ImpactOptions): Promise<number> {
 async function judgeFile(service: LinkedBackendService, file: string): Promise<readonly BackendExplanation[] | string> {
   const { tls } = service;
   if (tls === null)
-    return `Cannot judge a chain for backendServices/${service.name}: its protocol is ${service.protocol}, expected HTTPS or HTTP2`;
+    return `Cannot judge a chain for backendServices/${service.name}: its protocol is ${service.protocol}, expected HTTPS, HTTP2 or SSL`;
   let chain: readonly Buffer[];
   try {
     chain = pemCertificates(await readFile(file, 'utf8'));
@@ -184,15 +188,15 @@ async function proxyOf(options: CommonOptions & { readonly proxy: string }): Pro
 
 function findProxy({ listeners }: LinkedConfiguration, wanted: string): LinkedProxy | string {
   const proxies = listeners.map(({ proxy }) => proxy);
-  const proxy = proxies.find(({ name }) => name === wanted);
+  const proxy = proxies.find(({ kind, name }) => name === wanted || `${kind}/${name}` === wanted);
   if (proxy !== undefined) return proxy;
   const names = [...new Set(proxies.map(({ name }) => name))].join(', ');
   return `Cannot find a target proxy ${wanted} behind a forwarding rule, expected one of ${names}`;
 }
 
 /** Only TLS has what the question is about. */
-function withTls(proxy: LinkedProxy | string): LinkedHttpsProxy | string {
-  if (typeof proxy === 'string' || proxy.kind === 'targetHttpsProxies') return proxy;
+function withTls(proxy: LinkedProxy | string): LinkedTlsProxy | string {
+  if (typeof proxy === 'string' || 'certificates' in proxy) return proxy;
   return `Cannot explain ${proxy.kind}/${proxy.name}: it is plaintext, without certificate and policy; name a proxy with TLS`;
 }
 

@@ -7,7 +7,12 @@ import type { Spec } from './schema/kinds.ts';
 type Service = Spec<'backendServices'>;
 
 export function isTls({ protocol }: Service): boolean {
-  return protocol !== 'HTTP' && protocol !== 'H2C';
+  return protocol !== 'HTTP' && protocol !== 'H2C' && protocol !== 'TCP';
+}
+
+/** It carries the bytes of target SSL and TCP proxies; the others carry requests. */
+export function isStreamed({ protocol }: Service): boolean {
+  return protocol === 'TCP' || protocol === 'SSL';
 }
 
 /** The endpoints of all backends in order; groups that are missing or wrong have none (that has been reported). */

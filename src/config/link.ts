@@ -1,7 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { digestOf } from '../base/digest.ts';
 import { normalAddress, singlePort } from './address.ts';
-import { authenticationOf, endpointsOf, isTls } from './backend-identity.ts';
+import { authenticationOf, endpointsOf, isStreamed, isTls } from './backend-identity.ts';
 import { certificatesOf, linkCertificateMap } from './certificate-maps.ts';
 import { type CidrBlock, cidrBlock } from './cidr.ts';
 import type { Diagnostic } from './diagnostic.ts';
@@ -19,16 +19,18 @@ import type {
   LinkedProxy,
   LinkedServerTlsPolicy,
   LinkedSslPolicy,
+  LinkedSslProxy,
+  LinkedTcpProxy,
+  LinkedTermination,
   SallyportSettings,
 } from './linked.ts';
 import type { LinkedUrlMap } from './linked-url-map.ts';
-import type { Resource, ResourceGraph, Section } from './resource.ts';
-import { lastSegment } from './resource.ts';
+import { lastSegment, type Resource, type ResourceGraph, type Section } from './resource.ts';
 import { crlFacts } from './revocation-material.ts';
 import type { RuleContext } from './rules/context.ts';
 import { customHeadersOf } from './rules/custom-headers.ts';
 import { durationMs } from './schema/duration.ts';
-import { KINDS, type Kind, type SallyportSpec, type Spec, TARGET_KINDS } from './schema/kinds.ts';
+import { KINDS, type Kind, type SallyportSpec, type Spec, TARGET_KINDS, type TlsTargetKind } from './schema/kinds.ts';
 import { redact } from './shown.ts';
 import type { TicketSecrets } from './ticket-secrets.ts';
 
@@ -53,6 +55,8 @@ export function linkConfiguration(
   for (const [proxy, spec] of specs(graph, 'targetHttpsProxies'))
     proxies.set(proxy, linkHttpsProxy(proxy, spec, material));
   for (const [proxy, spec] of specs(graph, 'targetHttpProxies')) proxies.set(proxy, linkHttpProxy(proxy, spec, graph));
+  for (const [proxy, spec] of specs(graph, 'targetSslProxies')) proxies.set(proxy, linkSslProxy(proxy, spec, material));
+  for (const [proxy, spec] of specs(graph, 'targetTcpProxies')) proxies.set(proxy, linkTcpProxy(proxy, spec));
   const listeners = specs(graph, 'forwardingRules').map(([rule, spec]): LinkedListener => {
     return {
       forwardingRule: rule.name ?? '',
@@ -116,7 +120,34 @@ function warningsByCertificate(
 }
 
 function linkHttpsProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, material: Material): LinkedHttpsProxy {
-  const { graph, certificates } = material;
+  const serverTlsPolicy = linkServerTlsPolicy(
+    material.graph.resolve('serverTlsPolicies', spec.serverTlsPolicy),
+    material,
+  );
+  const termination = { ...linkTermination(spec, material), serverTlsPolicy };
+  const urlMap = linkMap(must(material.graph.resolve('urlMaps', spec.urlMap)));
+  const name = proxy.name ?? '';
+  const { httpKeepAliveTimeoutSec } = spec;
+  const digest = digestOf({ name, ...digested(termination), urlMap: urlMap.digest, httpKeepAliveTimeoutSec });
+  return { kind: 'targetHttpsProxies', name, digest, ...termination, urlMap, httpKeepAliveTimeoutSec };
+}
+
+function linkSslProxy(proxy: Resource, spec: Spec<'targetSslProxies'>, material: Material): LinkedSslProxy {
+  const termination = { ...linkTermination(spec, material), serverTlsPolicy: null };
+  const contents = { name: proxy.name ?? '', service: lastSegment(spec.service), proxyHeader: spec.proxyHeader };
+  const digest = digestOf({ kind: 'targetSslProxies', ...contents, ...digested(termination) });
+  return { kind: 'targetSslProxies', digest, ...contents, ...termination };
+}
+
+function linkTcpProxy(proxy: Resource, spec: Spec<'targetTcpProxies'>): LinkedTcpProxy {
+  const contents = { name: proxy.name ?? '', service: lastSegment(spec.service), proxyHeader: spec.proxyHeader };
+  return { kind: 'targetTcpProxies', digest: digestOf({ kind: 'targetTcpProxies', ...contents }), ...contents };
+}
+
+function linkTermination(
+  spec: Spec<TlsTargetKind>,
+  { graph, certificates }: Material,
+): Omit<LinkedTermination, 'serverTlsPolicy'> {
   const mapResource = graph.resolve('certificateMaps', spec.certificateMap);
   const certificateMap = mapResource === null ? null : linkCertificateMap(mapResource, graph, certificates);
   const served =
@@ -129,13 +160,14 @@ function linkHttpsProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, mater
   const shadowSslPolicies = spec.shadowSslPolicies.map((reference) =>
     must(linkPolicy(graph.resolve('sslPolicies', reference))),
   );
-  const serverTlsPolicy = linkServerTlsPolicy(graph.resolve('serverTlsPolicies', spec.serverTlsPolicy), material);
-  const urlMap = linkMap(must(graph.resolve('urlMaps', spec.urlMap)));
-  const name = proxy.name ?? '';
-  const { httpKeepAliveTimeoutSec } = spec;
-  const digest = digestOf({
-    name,
-    certificates: served.map((certificate) => certificate.digest),
+  return { certificates: served, certificateMap, sslPolicy, shadowSslPolicies };
+}
+
+/** What of it a digest is taken over. */
+function digested({ certificates, certificateMap, serverTlsPolicy, ...policies }: LinkedTermination): object {
+  return {
+    ...policies,
+    certificates: certificates.map((certificate) => certificate.digest),
     certificateMap: certificateMap && {
       name: certificateMap.name,
       entries: certificateMap.entries.map((entry) => ({
@@ -143,23 +175,7 @@ function linkHttpsProxy(proxy: Resource, spec: Spec<'targetHttpsProxies'>, mater
         certificates: entry.certificates.map(({ name }) => name),
       })),
     },
-    sslPolicy,
-    shadowSslPolicies,
     serverTlsPolicy: serverTlsPolicy?.digest,
-    urlMap: urlMap.digest,
-    httpKeepAliveTimeoutSec,
-  });
-  return {
-    kind: 'targetHttpsProxies',
-    name,
-    digest,
-    certificates: served,
-    certificateMap,
-    sslPolicy,
-    shadowSslPolicies,
-    serverTlsPolicy,
-    urlMap,
-    httpKeepAliveTimeoutSec,
   };
 }
 
@@ -203,7 +219,8 @@ function linkService(service: Resource, spec: Spec<'backendServices'>, material:
     maxStreamDurationMs: spec.maxStreamDuration === undefined ? null : durationMs(spec.maxStreamDuration),
     endpoints,
     ipAddressSelectionPolicy: spec.ipAddressSelectionPolicy,
-    maxConnectionsPerEndpoint: MAX_CONNECTIONS,
+    // a stream has one client and one backend connection: what limits the former limits both
+    maxConnectionsPerEndpoint: isStreamed(spec) ? material.settings.limits.connections : MAX_CONNECTIONS,
     maxPendingPerEndpoint: MAX_PENDING,
     healthCheck: linkHealthCheck(material.graph.resolve('healthChecks', spec.healthChecks[0])),
     balancing: linkBalancing(spec),

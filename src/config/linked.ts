@@ -41,12 +41,24 @@ export interface LinkedListener {
   readonly trustedSources: readonly CidrBlock[] | null;
 }
 
-export type LinkedProxy = LinkedHttpsProxy | LinkedHttpProxy;
+export type LinkedProxy = LinkedHttpsProxy | LinkedHttpProxy | LinkedSslProxy | LinkedTcpProxy;
 
-export interface LinkedHttpsProxy {
+/** Those that end TLS. */
+export type LinkedTlsProxy = LinkedHttpsProxy | LinkedSslProxy;
+
+/** Those that carry bytes as they come. */
+export type LinkedStreamProxy = LinkedSslProxy | LinkedTcpProxy;
+
+export interface LinkedHttpsProxy extends LinkedTermination {
   readonly kind: 'targetHttpsProxies';
   readonly name: string;
   readonly digest: Digest;
+  readonly urlMap: LinkedUrlMap;
+  readonly httpKeepAliveTimeoutSec: number;
+}
+
+/** TLS of a target proxy. */
+export interface LinkedTermination {
   /** 1..15, the first is the default; with a map, all that are in it. */
   readonly certificates: readonly LinkedCertificate[];
   /** Wins over a list (spec 5.2). */
@@ -57,8 +69,23 @@ export interface LinkedHttpsProxy {
   readonly shadowSslPolicies: readonly LinkedSslPolicy[];
   /** null: clients are not asked for certificates. */
   readonly serverTlsPolicy: LinkedServerTlsPolicy | null;
-  readonly urlMap: LinkedUrlMap;
-  readonly httpKeepAliveTimeoutSec: number;
+}
+
+export interface LinkedSslProxy extends LinkedTermination {
+  readonly kind: 'targetSslProxies';
+  readonly name: string;
+  readonly digest: Digest;
+  /** Name of a backend service of protocol TCP or SSL. */
+  readonly service: string;
+  readonly proxyHeader: 'NONE' | 'PROXY_V1' | 'PROXY_V2';
+}
+
+export interface LinkedTcpProxy {
+  readonly kind: 'targetTcpProxies';
+  readonly name: string;
+  readonly digest: Digest;
+  readonly service: string;
+  readonly proxyHeader: 'NONE' | 'PROXY_V1' | 'PROXY_V2';
 }
 
 /** Plaintext. */
@@ -131,7 +158,7 @@ export interface LinkedBackendService {
   readonly name: string;
   /** Over everything it references, file contents included: pools, sessions and verdicts are keyed by it. */
   readonly digest: Digest;
-  readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
+  readonly protocol: 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C' | 'TCP' | 'SSL';
   readonly timeoutSec: number;
   readonly maxStreamDurationMs: number | null;
   /** Not part of the digest: pools do not depend on them. */
@@ -140,7 +167,7 @@ export interface LinkedBackendService {
   readonly endpoints: readonly LinkedEndpoint[];
   /** Which addresses of names become endpoints; addresses that are written out are always used. */
   readonly ipAddressSelectionPolicy: 'IPV4_ONLY' | 'PREFER_IPV6' | 'IPV6_ONLY';
-  /** null for protocols HTTP and H2C. */
+  /** null for protocols HTTP, H2C and TCP. */
   readonly tls: LinkedBackendTls | null;
   /** Defaults of circuitBreakers (spec 3.5: 1024 each), counted per endpoint. */
   readonly maxConnectionsPerEndpoint: number;

@@ -5,10 +5,11 @@ import type {
   LinkedCertificate,
   LinkedConfiguration,
   LinkedHealthCheck,
-  LinkedHttpsProxy,
   LinkedListener,
   LinkedProxy,
   LinkedServerTlsPolicy,
+  LinkedStreamProxy,
+  LinkedTermination,
   LinkedTrustConfig,
 } from './linked.ts';
 import type { LinkedDestination, LinkedUrlMap } from './linked-url-map.ts';
@@ -32,6 +33,7 @@ function proxyLines(proxy: LinkedProxy): readonly string[] {
     const { name, httpKeepAliveTimeoutSec, urlMap } = proxy;
     return [`proxy ${name}: plain HTTP, keep-alive ${httpKeepAliveTimeoutSec} s`, ...urlMapLines(urlMap)];
   }
+  if (proxy.kind === 'targetTcpProxies') return [`proxy ${proxy.name}: ${streamText(proxy)}`];
   const policy = proxy.sslPolicy;
   const features = policy !== null && policy.customFeatures.length > 0 ? ` [${policy.customFeatures.join(', ')}]` : '';
   const policyText =
@@ -39,20 +41,24 @@ function proxyLines(proxy: LinkedProxy): readonly string[] {
       ? 'none (COMPATIBLE, TLS_1_0)'
       : `${policy.name}: ${policy.profile}, ${policy.minTlsVersion}${features}, post-quantum ${policy.postQuantumKeyExchange}`;
   return [
-    `proxy ${proxy.name}: keep-alive ${proxy.httpKeepAliveTimeoutSec} s`,
+    `proxy ${proxy.name}: ${proxy.kind === 'targetSslProxies' ? streamText(proxy) : `keep-alive ${proxy.httpKeepAliveTimeoutSec} s`}`,
     `  policy ${policyText}`,
     ...proxy.shadowSslPolicies.map(
       ({ name, profile, minTlsVersion }) => `  shadow policy ${name}: ${profile}, ${minTlsVersion}`,
     ),
     ...clientLines(proxy.serverTlsPolicy),
     ...servedLines(proxy),
-    ...urlMapLines(proxy.urlMap),
+    ...(proxy.kind === 'targetSslProxies' ? [] : urlMapLines(proxy.urlMap)),
   ];
 }
 
 function proxiedText(blocks: LinkedListener['trustedSources']): string {
   if (blocks === null) return '';
   return `, PROXY protocol from ${blocks.map(({ address, prefixLength }) => `${address}/${prefixLength}`).join(', ')}`;
+}
+
+function streamText({ service, proxyHeader }: LinkedStreamProxy): string {
+  return `streams -> ${service}, PROXY header ${proxyHeader}`;
 }
 
 function clientLines(policy: LinkedServerTlsPolicy | null): readonly string[] {
@@ -68,7 +74,7 @@ function trustText({ name, anchors, intermediates, allowlist, revocation }: Link
   return `${name} (${anchors.length} anchors, ${intermediates.length} intermediates, ${allowlist.length} allowlisted${crls})`;
 }
 
-function servedLines({ certificates, certificateMap }: LinkedHttpsProxy): readonly string[] {
+function servedLines({ certificates, certificateMap }: LinkedTermination): readonly string[] {
   if (certificateMap === null) {
     return certificates.map(
       (certificate, index) => `  certificate ${certificateText(certificate)}${index === 0 ? ' (default)' : ''}`,

@@ -19,7 +19,7 @@ export function backendText(explanation: BackendExplanation, nowMs: number): str
 }
 
 function expectationText(expects: Expectation, nowMs: number): string {
-  if (expects.protocol === 'HTTP' || expects.protocol === 'H2C')
+  if (expects.protocol === 'HTTP' || expects.protocol === 'H2C' || expects.protocol === 'TCP')
     return `  protocol ${expects.protocol}: no TLS, nothing is verified\n`;
   const trust = expects.isAuthenticated
     ? [

@@ -7,6 +7,7 @@ import { noBackendEvents } from '../backend/events.ts';
 import { createBackendIdentity } from '../backend/identity.ts';
 import { nameLookup } from '../backend/name-lookup.ts';
 import { nameTerms } from '../backend/name-terms.ts';
+import { alpnOf } from '../backend/pooled-endpoint.ts';
 import { SessionStore } from '../backend/session-store.ts';
 import { connectError } from '../backend/translate-error.ts';
 import type { Clock } from '../base/clock.ts';
@@ -123,7 +124,7 @@ function explainAddress(service: LinkedBackendService, endpoint: Endpoint, clock
   const terms = {
     service: service.name,
     identity: service.tls === null ? null : witnessed(createBackendIdentity(service.tls, clock), seen),
-    alpn: service.protocol === 'HTTP2' ? 'h2' : 'http/1.1',
+    alpn: alpnOf(service.protocol),
     timeoutMs: CONNECT_TIMEOUT_MS,
     clock,
     sessions: new SessionStore(clock),

@@ -1,16 +1,17 @@
-import type { LinkedHttpsProxy } from '../config/linked.ts';
+import type { LinkedTlsProxy } from '../config/linked.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import { matchOf, type SniMatch } from '../tls/choose-certificate.ts';
 import { ja4 } from '../tls/ja4.ts';
-import { type Prediction, predict } from '../tls/predict.ts';
-import { servedCertificates } from '../tls/served-certificates.ts';
+import type { Prediction } from '../tls/predict.ts';
 import { effectivePolicy } from '../tls/ssl-policy.ts';
 import type { ExplainedClient } from './client.ts';
+import { predictFor } from './predict-for.ts';
 import { instant, table } from './text.ts';
 
 export interface CertificateExplanation {
   /** The handshake gets to a certificate and agrees on everything. */
   readonly ok: boolean;
+  readonly collection: LinkedTlsProxy['kind'];
   readonly proxy: string;
   /** null: none attached. */
   readonly sslPolicy: string | null;
@@ -45,22 +46,23 @@ export interface NegotiatedTerms {
   /** null below TLS 1.2. */
   readonly signatureScheme: string | null;
   readonly helloRetryRequest: boolean;
-  /** 'none': the client sends no ALPN, hence HTTP/1.1. */
+  /** 'none': the client sends no ALPN, hence HTTP/1.1; or the proxy carries streams and answers none. */
   readonly alpn: string;
 }
 
 /** Which certificate the proxy shows to this client for this name, and why. `serverName` undefined: what the client's hello asks for. */
 export function explainCertificate(
-  proxy: LinkedHttpsProxy,
+  proxy: LinkedTlsProxy,
   client: ExplainedClient,
   serverName: string | null | undefined,
   nowMs: number,
 ): CertificateExplanation {
   const hello = client.hello(serverName);
   const steps: string[] = [];
-  const prediction = predict(hello, effectivePolicy(proxy.sslPolicy, nowMs), servedCertificates(proxy), nowMs, steps);
+  const prediction = predictFor(proxy, hello, effectivePolicy(proxy.sslPolicy, nowMs), nowMs, steps);
   return {
     ok: prediction.ok,
+    collection: proxy.kind,
     proxy: proxy.name,
     sslPolicy: proxy.sslPolicy?.name ?? null,
     client: { name: client.name, title: client.title, origin: client.origin, ja4: ja4(hello) },
@@ -88,7 +90,7 @@ export function negotiatedTerms(prediction: Prediction): NegotiatedTerms | null 
 export function certificateText(explanation: CertificateExplanation, nowMs: number): string {
   const { client, certificate, negotiated, failure } = explanation;
   const policy = explanation.sslPolicy === null ? 'no SSL policy' : `sslPolicies/${explanation.sslPolicy}`;
-  let text = `targetHttpsProxies/${explanation.proxy} (${policy}), asked by ${client.title} for ${explanation.sni ?? 'no name (no SNI)'}\n`;
+  let text = `${explanation.collection}/${explanation.proxy} (${policy}), asked by ${client.title} for ${explanation.sni ?? 'no name (no SNI)'}\n`;
   text += `  hello: ${client.origin}; JA4 ${client.ja4}\n\n`;
   text += explanation.steps.map((step, index) => `${String(index + 1).padStart(3)}. ${step}\n`).join('');
   if (certificate !== null && negotiated !== null) {
@@ -98,7 +100,7 @@ export function certificateText(explanation: CertificateExplanation, nowMs: numb
       ['names', certificate.hostNames.join(', ')],
       ['until', instant(Date.parse(certificate.notAfter), nowMs)],
       ['negotiates', termsText(negotiated)],
-      ['ALPN', negotiated.alpn === 'none' ? 'none asked for: HTTP/1.1' : negotiated.alpn],
+      ['ALPN', negotiated.alpn === 'none' ? 'none' : negotiated.alpn],
     ]);
   }
   if (failure !== null) text += `\nthe handshake fails: ${failure.reason} (${failure.detail})\n`;
@@ -114,7 +116,7 @@ export function termsText(terms: NegotiatedTerms): string {
 }
 
 /** Field by field: the entry has the private key beside them. */
-function servedCertificate(entry: CertificateEntry, proxy: LinkedHttpsProxy, match: SniMatch): ServedCertificate {
+function servedCertificate(entry: CertificateEntry, proxy: LinkedTlsProxy, match: SniMatch): ServedCertificate {
   return {
     name: entry.name,
     collection: proxy.certificateMap === null ? 'sslCertificates' : 'certificates',

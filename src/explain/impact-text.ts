@@ -5,7 +5,7 @@ import { table } from './text.ts';
 export function impactText(impact: ImpactExplanation): string {
   const { counted, basis } = impact;
   const from = impact.from === null ? 'no SSL policy' : `sslPolicies/${impact.from}`;
-  let text = `targetHttpsProxies/${impact.proxy}: from ${from} to sslPolicies/${impact.to}\n`;
+  let text = `${impact.collection}/${impact.proxy}: from ${from} to sslPolicies/${impact.to}\n`;
   if (counted === 0) return `${text}the log has no request and no handshake of this proxy: nothing can be said\n`;
   text += `counted: ${counted} ${basis === 'handshakes' ? 'logged handshakes' : 'requests'}\n`;
   text += table([

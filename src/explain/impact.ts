@@ -1,16 +1,16 @@
-import type { LinkedHttpsProxy, LinkedSslPolicy } from '../config/linked.ts';
+import type { LinkedSslPolicy, LinkedTlsProxy } from '../config/linked.ts';
 import { networkOf } from '../http/client-network.ts';
 import { clientPresets, presetHello } from '../tls/client-presets.ts';
 import { offeredHello } from '../tls/hello-offer.ts';
 import { ja4 } from '../tls/ja4.ts';
-import { predict } from '../tls/predict.ts';
-import { servedCertificates } from '../tls/served-certificates.ts';
 import { type EffectivePolicy, effectivePolicy } from '../tls/ssl-policy.ts';
 import { judgeNegotiated } from './impact-inference.ts';
 import { type HandshakeLine, type LogLine, type RequestLine, readLogLine } from './log-lines.ts';
 import { isPostQuantum } from './policy.ts';
+import { predictFor } from './predict-for.ts';
 
 export interface ImpactExplanation {
+  readonly collection: LinkedTlsProxy['kind'];
   readonly proxy: string;
   /** null: none attached. */
   readonly from: string | null;
@@ -58,7 +58,7 @@ export interface PostQuantum {
 
 /** Who of the clients in a log would no longer connect if the proxy had the policy `to`. */
 export async function explainImpact(
-  proxy: LinkedHttpsProxy,
+  proxy: LinkedTlsProxy,
   to: LinkedSslPolicy,
   lines: AsyncIterable<string>,
   nowMs: number,
@@ -96,6 +96,7 @@ export async function explainImpact(
   const { counted, connect, lost, unknown, postQuantum } = tally;
   const listed = (groups: Groups) => groups.list(userAgents, question.presets);
   return {
+    collection: proxy.kind,
     proxy: proxy.name,
     from: proxy.sslPolicy?.name ?? null,
     to: to.name,
@@ -123,7 +124,7 @@ export type ImpactVerdict = {
 );
 
 interface Question {
-  readonly proxy: LinkedHttpsProxy;
+  readonly proxy: LinkedTlsProxy;
   readonly from: EffectivePolicy;
   readonly to: EffectivePolicy;
   readonly nowMs: number;
@@ -136,8 +137,8 @@ function judgeHandshake(line: HandshakeLine, { proxy, from, to, nowMs }: Questio
     const detail = 'its handshake line has no offer';
     return { outcome: 'unknown', reason: 'not_logged', detail, groupNow: undefined, groupThen: undefined };
   }
-  const now = predict(hello, from, servedCertificates(proxy), nowMs);
-  const then = predict(hello, to, servedCertificates(proxy), nowMs);
+  const now = predictFor(proxy, hello, from, nowMs);
+  const then = predictFor(proxy, hello, to, nowMs);
   const groupNow = now.ok ? (now.group?.name ?? null) : undefined;
   if (then.ok) return { outcome: 'connects', groupNow, groupThen: then.group?.name ?? null };
   return { outcome: 'lost', reason: then.reason, detail: then.detail, groupNow, groupThen: null };
@@ -151,7 +152,7 @@ function judgeRequest(line: RequestLine, question: Question): ImpactVerdict {
   const preset = clientPresets().find((candidate) => candidate.name === name);
   if (preset === undefined) return certain;
   const { proxy, to, nowMs } = question;
-  const then = predict(presetHello(preset, line.sni), to, servedCertificates(proxy), nowMs);
+  const then = predictFor(proxy, presetHello(preset, line.sni), to, nowMs);
   if (then.ok) return { outcome: 'connects', groupNow: certain.groupNow, groupThen: then.group?.name ?? null };
   const detail = `judged as ${preset.name}: ${then.detail}`;
   return { outcome: 'lost', reason: then.reason, detail, groupNow: certain.groupNow, groupThen: null };
@@ -161,8 +162,8 @@ function judgeRequest(line: RequestLine, question: Question): ImpactVerdict {
 function gainOf(line: HandshakeLine, { proxy, from, to, nowMs }: Question): Reason | null {
   const hello = line.offer === null ? null : offeredHello(line.offer, line.sni);
   if (hello === null) return null;
-  const now = predict(hello, from, servedCertificates(proxy), nowMs);
-  const then = predict(hello, to, servedCertificates(proxy), nowMs);
+  const now = predictFor(proxy, hello, from, nowMs);
+  const then = predictFor(proxy, hello, to, nowMs);
   if (now.ok || !then.ok) return null;
   return { reason: now.reason, detail: `${then.version} ${then.suite.name} would be negotiated` };
 }

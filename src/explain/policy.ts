@@ -1,12 +1,12 @@
-import type { LinkedHttpsProxy } from '../config/linked.ts';
-import { predict } from '../tls/predict.ts';
-import { servedCertificates } from '../tls/served-certificates.ts';
+import type { LinkedTlsProxy } from '../config/linked.ts';
 import { effectivePolicy, type PolicyWarning } from '../tls/ssl-policy.ts';
 import { type NegotiatedTerms, negotiatedTerms, termsText } from './certificate.ts';
 import type { ExplainedClient } from './client.ts';
+import { predictFor } from './predict-for.ts';
 import { counted, table } from './text.ts';
 
 export interface PolicyExplanation {
+  readonly collection: LinkedTlsProxy['kind'];
   readonly proxy: string;
   /** null: none attached. */
   readonly sslPolicy: string | null;
@@ -39,14 +39,14 @@ export interface ClientOutcome {
 
 /** What the proxy's policy comes down to, and what each client would get. */
 export function explainPolicy(
-  proxy: LinkedHttpsProxy,
+  proxy: LinkedTlsProxy,
   clients: readonly ExplainedClient[],
   serverName: string | null,
   nowMs: number,
 ): PolicyExplanation {
   const policy = effectivePolicy(proxy.sslPolicy, nowMs);
-  const served = servedCertificates(proxy);
   return {
+    collection: proxy.kind,
     proxy: proxy.name,
     sslPolicy: policy.name,
     profile: policy.profile,
@@ -61,7 +61,7 @@ export function explainPolicy(
     sni: serverName,
     clients: clients.map((client) => {
       const { name, title, origin } = client;
-      const prediction = predict(client.hello(serverName), policy, served, nowMs);
+      const prediction = predictFor(proxy, client.hello(serverName), policy, nowMs);
       return {
         ok: prediction.ok,
         name,
@@ -76,7 +76,7 @@ export function explainPolicy(
 }
 
 /** A name that the proxy's first certificate covers, for clients to ask for. */
-export function usualName(proxy: LinkedHttpsProxy): string | null {
+export function usualName(proxy: LinkedTlsProxy): string | null {
   const names = proxy.certificates[0]?.hostNames ?? [];
   const name = names.find((candidate) => candidate.includes('.')) ?? names[0]; // a common name without a dot is hardly asked for
   return name === undefined ? null : name.replace(/^\*/, 'www');
@@ -84,7 +84,7 @@ export function usualName(proxy: LinkedHttpsProxy): string | null {
 
 export function policyText(explanation: PolicyExplanation): string {
   const name = explanation.sslPolicy === null ? 'none attached' : `sslPolicies/${explanation.sslPolicy}`;
-  let text = `targetHttpsProxies/${explanation.proxy}: ${name}\n`;
+  let text = `${explanation.collection}/${explanation.proxy}: ${name}\n`;
   text += table([
     ['profile', explanation.profile],
     ['versions', `${explanation.minVersion} to ${explanation.maxVersion}`],
@@ -133,7 +133,7 @@ function oneClientText({ title, origin, negotiated, certificate, failure }: Clie
       ? table([
           ['negotiates', termsText(negotiated!)],
           ['certificate', `sslCertificates/${certificate}`],
-          ['ALPN', negotiated!.alpn === 'none' ? 'none asked for: HTTP/1.1' : negotiated!.alpn],
+          ['ALPN', negotiated!.alpn === 'none' ? 'none' : negotiated!.alpn],
         ])
       : table([['fails', `${failure.reason}: ${failure.detail}`]]);
   return `  ${title} (${origin})\n${outcome}`;

@@ -469,14 +469,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.state = TUNNEL;
     try {
       const client = this.exchange.switchProtocols(forwarded);
-      this.tunnel = new Tunnel(
-        client,
-        socket,
-        this.timeoutMs,
-        this.context.clock,
-        (end) => this.onTunnelClosed(end),
-        'websocket',
-      );
+      this.tunnel = new Tunnel(client, socket, this.timeoutMs, this.context.clock, (end) => this.onTunnelClosed(end), {
+        carries: 'websocket',
+      });
     } catch (thrown) {
       socket.destroy();
       this.failOnDefect(thrown);

@@ -8,6 +8,17 @@ import { goingAwayFrame, WebSocketFrames } from '../http/websocket-frames.ts';
 /** How a tunnel ended: both sides said goodbye, one of them broke off, nothing moved for too long, or we were told to. */
 export type TunnelEnd = 'closed' | 'client-broke' | 'backend-broke' | 'idle' | 'aborted';
 
+export interface TunnelOptions {
+  /** 'websocket': frames are followed, so that goAway() can say its word between two. */
+  readonly carries?: 'bytes' | 'websocket';
+  /** Bumped by every chunk that comes from the client, and for it. */
+  readonly received?: { value: number };
+  readonly sent?: { value: number };
+  /** How a side is cut off when one of them broke off; by default it is destroyed, which can look like an end. */
+  readonly cutClient?: () => void;
+  readonly cutBackend?: () => void;
+}
+
 /**
  * Bytes both ways between two sockets, with back-pressure and half-close, until both directions ended, one side broke, or
  * neither sent anything for `idleMs`. `onClosed` runs once, when both sockets are closed or destroyed.
@@ -20,6 +31,9 @@ export class Tunnel {
   readonly #idleMs: number;
   readonly #clock: Clock;
   readonly #onClosed: (end: TunnelEnd) => void;
+  readonly #received: { value: number };
+  readonly #sent: { value: number };
+  readonly #options: TunnelOptions;
   #idle: Deadline | null;
   #activeAtMs: number;
   #end: TunnelEnd | null = null;
@@ -35,15 +49,18 @@ export class Tunnel {
     idleMs: number,
     clock: Clock,
     onClosed: (end: TunnelEnd) => void,
-    carries: 'bytes' | 'websocket' = 'bytes',
+    options: TunnelOptions = {},
   ) {
     this.#client = client;
     this.#backend = backend;
     this.#idleMs = idleMs;
     this.#clock = clock;
     this.#onClosed = onClosed;
-    this.#toClient = carries === 'websocket' ? new WebSocketFrames() : null;
-    this.#toBackend = carries === 'websocket' ? new WebSocketFrames() : null;
+    this.#toClient = options.carries === 'websocket' ? new WebSocketFrames() : null;
+    this.#toBackend = options.carries === 'websocket' ? new WebSocketFrames() : null;
+    this.#options = options;
+    this.#received = options.received ?? { value: 0 };
+    this.#sent = options.sent ?? { value: 0 };
     this.#activeAtMs = clock.monotonicMs();
     this.#idle = startDeadline(idleMs, () => this.#checkIdle());
 
@@ -85,6 +102,7 @@ export class Tunnel {
     if (this.#isLeaving) return;
     this.clientBytes += chunk.length;
     this.#toBackend?.push(chunk);
+    this.#received.value += chunk.length;
     this.#activeAtMs = this.#clock.monotonicMs();
     if (!this.#backend.write(chunk)) this.#client.pause();
   }
@@ -93,6 +111,7 @@ export class Tunnel {
     if (this.#isLeaving) return;
     this.backendBytes += chunk.length;
     this.#toClient?.push(chunk);
+    this.#sent.value += chunk.length;
     this.#activeAtMs = this.#clock.monotonicMs();
     if (!this.#client.write(chunk)) this.#backend.pause();
   }
@@ -105,8 +124,8 @@ export class Tunnel {
 
   #break(end: TunnelEnd): void {
     this.#end ??= end;
-    cut(this.#client);
-    cut(this.#backend);
+    cut(this.#client, this.#options.cutClient);
+    cut(this.#backend, this.#options.cutBackend);
   }
 
   /** After an orderly end the other side still gets what was written to it; otherwise it is cut as this one was. */
@@ -135,8 +154,14 @@ function mayTakeFrame(frames: WebSocketFrames | null, side: Duplex): boolean {
 }
 
 /** With an AbortError, which node:http2 sends as RST_STREAM(CANCEL) (RFC 8441 section 5); a plain destroy() would say NO_ERROR. */
-function cut(side: Duplex): void {
-  if (!side.destroyed) addAbortSignal(CUT, side);
+function cut(side: Duplex, byOwner: (() => void) | undefined): void {
+  if (side.destroyed) return;
+  if (byOwner === undefined) {
+    addAbortSignal(CUT, side);
+    return;
+  }
+  side.pause();
+  byOwner();
 }
 
 const CUT = AbortSignal.abort();

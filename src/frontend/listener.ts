@@ -147,7 +147,9 @@ export class Listener {
     this.#http1.closeNow();
     this.#http2.closeNow();
     this.#streams.closeNow();
-    for (const socket of this.#sockets) socket.destroy();
+    setImmediate(() => {
+      for (const socket of this.#sockets) socket.destroy(); // streams have been reset by then (tls/reset-socket.ts)
+    });
     return this.#empty();
   }
 

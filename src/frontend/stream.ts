@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { ProxyError } from '../base/errors.ts';
 import type { ClientStream, ClientStreamHandler } from '../http/client-stream.ts';
 import type { ConnectionFacts } from '../http/exchange.ts';
+import { resetSocket } from '../tls/reset-socket.ts';
 import type { ClientConnection } from './client-connection.ts';
 
 /** Connections whose bytes are carried as they come. */
@@ -54,8 +55,7 @@ class OpenStream implements ClientStream {
   }
 
   reset(): void {
-    this.#rawSocket.resetAndDestroy();
-    this.socket.destroy();
+    resetSocket(this.#rawSocket, this.socket);
   }
 
   abort(): void {

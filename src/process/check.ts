@@ -22,6 +22,7 @@ export async function checkConfiguration(path: string, env: NodeJS.ProcessEnv): 
     provision(loaded.configuration, null, {
       clock: systemClock,
       recorder: { started: () => {}, finished: () => {}, mirrored: () => {} },
+      streamRecorder: { started: () => ({ received: { value: 0 }, sent: { value: 0 } }), finished: () => {} },
       backendEvents: noBackendEvents,
       backendSessions: new SessionStore(systemClock),
       requests: new RequestAdmission(systemClock),

@@ -11,6 +11,7 @@ export function processParts(telemetry: ProcessTelemetry, ticketSecret: Uint8Arr
   return {
     clock: systemClock,
     recorder: telemetry.recorder,
+    streamRecorder: telemetry.streamRecorder,
     backendEvents: telemetry.backendEvents,
     backendSessions: new SessionStore(systemClock),
     requests: new RequestAdmission(systemClock),

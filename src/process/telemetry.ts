@@ -4,6 +4,7 @@ import { systemClock } from '../base/clock.ts';
 import type { SallyportSettings } from '../config/linked.ts';
 import type { FrontendEvents } from '../frontend/contract.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
+import type { StreamRecorder } from '../http/stream-record.ts';
 import { AccessLog } from '../telemetry/access-log.ts';
 import type { BackendRefusals } from '../telemetry/backend-refusals.ts';
 import { BackendTelemetry } from '../telemetry/backend-telemetry.ts';
@@ -17,6 +18,7 @@ import { NameTelemetry } from '../telemetry/name-telemetry.ts';
 import { RecentFailures } from '../telemetry/recent-failures.ts';
 import { ShadowClients } from '../telemetry/shadow-clients.ts';
 import { Spans } from '../telemetry/spans.ts';
+import { StreamTelemetry } from '../telemetry/stream-telemetry.ts';
 
 /** The logs and instruments of one process, and what the rooms report to. */
 export interface ProcessTelemetry {
@@ -25,6 +27,7 @@ export interface ProcessTelemetry {
   readonly recentFailures: RecentFailures;
   readonly shadowClients: ShadowClients;
   readonly recorder: ExchangeRecorder;
+  readonly streamRecorder: StreamRecorder;
   readonly frontendEvents: FrontendEvents;
   readonly backendEvents: BackendEvents;
   readonly nameEvents: NameEvents;
@@ -64,6 +67,7 @@ export function buildTelemetry(
     recentFailures,
     shadowClients,
     recorder: new ExchangeTelemetry(lines, metrics.requests, spans),
+    streamRecorder: new StreamTelemetry(lines, metrics.streams),
     frontendEvents: new FrontendTelemetry({
       clock,
       log,

@@ -9,8 +9,9 @@ import { ServiceFieldRules } from '../forward/field-rules.ts';
 import type { FrontendProxy } from '../frontend/contract.ts';
 import { provisionFrontend } from './provision-frontend.ts';
 import { provisionServices } from './provision-services.ts';
-import { RouteSlot } from './route-slot.ts';
+import { RouteSlot, type Routes } from './route-slot.ts';
 import type { SnapshotParts } from './snapshot-parts.ts';
+import { StreamSlot } from './stream-slot.ts';
 
 /** The running objects of one configuration. Built whole before anything uses it. */
 export interface Snapshot {
@@ -35,8 +36,8 @@ export interface RunningListener {
   readonly proxy: FrontendProxy;
   /** Who must begin with a PROXY protocol header; null: nobody. */
   readonly trustedSources: BlockList | null;
-  /** Where exchanges of this listener go, swapped with the snapshot: connections outlive configurations. */
-  readonly routes: RouteSlot;
+  /** Where exchanges or streams of this listener go, swapped with the snapshot: connections outlive configurations. */
+  readonly routes: RouteSlot | StreamSlot;
 }
 
 /**
@@ -61,8 +62,7 @@ export function provision(
     // a CRL is nobody's identity, but its clients are judged again (security rule 22)
     const crls = trustOfClients(linked.proxy)?.revocation?.digest;
     const digest = digestOf([linked.forwardingRule, linked.proxy.digest, limits, webSockets, crls]);
-    const routes =
-      before?.routes ?? new RouteSlot({ urlMap: linked.proxy.urlMap, services, fields, limits, tracing }, parts);
+    const routes = slotFor(linked.proxy, before?.routes ?? null, { services, fields, limits, tracing }, parts);
     const proxy =
       before?.digest === digest
         ? before.proxy
@@ -75,7 +75,19 @@ export function provision(
 }
 
 function trustOfClients(proxy: LinkedProxy): LinkedTrustConfig | null {
-  return proxy.kind === 'targetHttpProxies' ? null : (proxy.serverTlsPolicy?.trustConfig ?? null);
+  return 'serverTlsPolicy' in proxy ? (proxy.serverTlsPolicy?.trustConfig ?? null) : null;
+}
+
+/** The one that the listener has, unless it carried something else. */
+function slotFor(
+  proxy: LinkedProxy,
+  before: RouteSlot | StreamSlot | null,
+  routes: Omit<Routes, 'urlMap'>,
+  parts: SnapshotParts,
+): RouteSlot | StreamSlot {
+  if ('urlMap' in proxy)
+    return before instanceof RouteSlot ? before : new RouteSlot({ ...routes, urlMap: proxy.urlMap }, parts);
+  return before instanceof StreamSlot ? before : new StreamSlot({ proxy, services: routes.services }, parts);
 }
 
 function blockList(blocks: readonly CidrBlock[]): BlockList {
@@ -94,7 +106,13 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
     const listener = next.listeners.get(listenerKey(linked.address, linked.port));
     const { services, fields } = next;
     const { limits, tracing } = settings;
-    listener?.routes.route({ urlMap: linked.proxy.urlMap, services, fields, limits, tracing }, parts);
+    const { proxy } = linked;
+    const slot = listener?.routes;
+    if (slot instanceof StreamSlot) {
+      if (!('urlMap' in proxy)) slot.route({ proxy, services }, parts);
+    } else if ('urlMap' in proxy) {
+      slot?.route({ urlMap: proxy.urlMap, services, fields, limits, tracing }, parts);
+    }
   }
   for (const { name, tls } of next.configuration.backendServices)
     next.services.get(name)?.service.useRevocation(tls?.authentication?.trustConfig?.revocation ?? null);

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, HttpProtocol } from '../http/exchange.ts';
 import type { ExchangeRecord } from '../http/exchange-record.ts';
+import type { StreamRecord } from '../http/stream-record.ts';
 import { BackendText, ConnectionText } from './access-log-text.ts';
 import { quote } from './escape.ts';
 import type { LineSink } from './line-writer.ts';
@@ -107,6 +108,28 @@ export class AccessLog {
     this.#sink.line(`${line}${text.proxy}${text.tls}${detailMember(error)}}`);
   }
 
+  /** A `msg:"connection"` line, in the words of Google's proxy Network Load Balancers; `time` is when its bytes could flow. */
+  connectionClosed(record: StreamRecord): void {
+    if (this.#isSampledOut()) return;
+    const { connection } = record.stream;
+    const text = connectionText(connection);
+    const backend = record.backend === null ? NO_BACKEND : this.#backendText(record.backend);
+    const { remoteAddress, remotePort, localAddress, localPort } = connection;
+    let line =
+      `${this.#timestamps.member(this.#clock.wallMs() - record.durationMs)},"level":"${record.error?.spec.level ?? 'info'}"` +
+      `,"msg":"connection","connection":{"clientIp":${quote(remoteAddress, MAX_ADDRESS)},"clientPort":${remotePort}` +
+      `,"serverIp":${quote(localAddress, MAX_ADDRESS)},"serverPort":${localPort},"protocol":${IPPROTO_TCP}}` +
+      `,"bytesReceived":${record.bytesReceived},"bytesSent":${record.bytesSent}` +
+      `,"duration":"${seconds(record.durationMs)}s","statusDetails":"${record.statusDetails}"`;
+    if (record.proxyStatus !== null) line += `,"proxyStatus":${quote(record.proxyStatus, MAX_DETAIL)}`;
+    line += `${text.proxy},"backendService":${quote(record.backendService, MAX_DETAIL)}`;
+    if (record.backend !== null) line += `,"backend":${quote(record.backend, MAX_DETAIL)}`;
+    if (record.attempts > 0) line += `,"attempts":${record.attempts}`;
+    line += text.tls + backend.tlsText(record.backendTls);
+    if (record.error !== null) line += detailMember(record.error);
+    this.#sink.line(`${line}}`);
+  }
+
   #isSampledOut(): boolean {
     return this.#sampleRate < 1 && this.#random() >= this.#sampleRate;
   }
@@ -163,4 +186,6 @@ const MAX_URL = 2048;
 const MAX_REFERER = 512;
 const MAX_METHOD = 32;
 const MAX_DETAIL = 512;
+const MAX_ADDRESS = 64;
+const IPPROTO_TCP = 6;
 const MAX_BACKENDS = 4096; // configured endpoints, but FQDN ones resolve to whatever the DNS says

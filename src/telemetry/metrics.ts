@@ -8,6 +8,7 @@ import { HelloMetrics } from './hello-metrics.ts';
 import { NameMetrics } from './name-telemetry.ts';
 import { countDroppedLines, ProcessMetrics } from './process-metrics.ts';
 import { RequestMetrics } from './request-metrics.ts';
+import { StreamMetrics } from './stream-metrics.ts';
 
 /**
  * All instruments in one registry; their names and labels are the outer interface. A label is never a raw SNI, path or
@@ -15,6 +16,7 @@ import { RequestMetrics } from './request-metrics.ts';
  */
 export class Metrics {
   readonly requests: RequestMetrics;
+  readonly streams: StreamMetrics;
   readonly handshakes: HandshakeMetrics;
   readonly hellos: HelloMetrics;
   readonly backends: BackendMetrics;
@@ -27,6 +29,7 @@ export class Metrics {
 
   constructor(version: string) {
     this.requests = new RequestMetrics(this.#registry);
+    this.streams = new StreamMetrics(this.#registry, this.requests);
     this.certificates = new CertificateMetrics(this.#registry);
     this.crls = new CrlMetrics(this.#registry);
     this.handshakes = new HandshakeMetrics(this.#registry, this.certificates);

@@ -54,7 +54,7 @@ export class RequestMetrics {
     });
     this.#statusDetails = new Family('counter', registry, {
       name: 'sallyport_status_details_total',
-      help: 'Requests by the statusDetails word of their log line.',
+      help: 'Requests, and connections of target SSL and TCP proxies, by the statusDetails word of their log line.',
       labels: ['proxy', 'status_details'],
     });
     this.#backendRequests = new Family('counter', registry, {
@@ -135,6 +135,11 @@ export class RequestMetrics {
 
   sessionEnded(connection: ConnectionFacts, reason: SessionEndReason): void {
     this.#sessionEnds.series(connection.targetProxy, reason).value++;
+  }
+
+  /** Something that is no request has a log line with this word. */
+  ended(proxy: string, statusDetails: string): void {
+    this.#statusDetails.series(proxy, statusDetails).value++;
   }
 
   #proxy(name: string): ProxySeries {

@@ -242,12 +242,13 @@ export class EventLog implements BackendEvents {
 }
 
 export interface ServiceOptions {
-  readonly protocol?: 'HTTP' | 'HTTPS' | 'HTTP2' | 'H2C';
+  readonly protocol?: LinkedBackendService['protocol'];
   readonly ports: readonly number[];
   readonly host?: string;
   /** Several, each with all ports; instead of `host`. */
   readonly hosts?: readonly string[];
   readonly tls?: LinkedBackendTls | null;
+  readonly timeoutSec?: number;
   readonly maxConnections?: number;
   readonly maxPending?: number;
   readonly events?: BackendEvents;
@@ -274,7 +275,7 @@ export function makeService(options: ServiceOptions): BackendService {
     name: 'shop',
     digest: digestOf('shop'),
     protocol: options.protocol ?? 'HTTP',
-    timeoutSec: 30,
+    timeoutSec: options.timeoutSec ?? 30,
     maxStreamDurationMs: null,
     ipAddressSelectionPolicy: options.ipAddressSelectionPolicy ?? 'IPV4_ONLY',
     endpoints: (options.hosts ?? [host]).flatMap((one) =>

@@ -256,6 +256,10 @@ export class MemoryService implements BackendService {
     return call;
   }
 
+  openStream(): never {
+    throw new Error('no streams here');
+  }
+
   useRevocation(): void {}
 
   start(): void {}

@@ -16,7 +16,7 @@ export function checkBackendServices(context: RuleContext): void {
         context.findings.error(
           service,
           ['tlsSettings'],
-          `Cannot accept tlsSettings: found protocol ${spec.protocol}, expected HTTPS or HTTP2; tlsSettings may only be specified with them, so change the protocol or remove it`,
+          `Cannot accept tlsSettings: found protocol ${spec.protocol}, expected HTTPS, HTTP2 or SSL; tlsSettings may only be specified with them, so change the protocol or remove it`,
         );
       }
       return;

@@ -61,7 +61,7 @@ function accessesByService(graph: RuleContext['graph']): ReadonlyMap<Resource, r
     const spec = proxy?.spec ?? null;
     if (proxy === null || spec === null) continue;
     const policy = graph.resolve('serverTlsPolicies', serverTlsPolicyOf(proxy))?.spec ?? null;
-    const map = graph.resolve('urlMaps', spec.urlMap)?.spec;
+    const map = 'urlMap' in spec ? graph.resolve('urlMaps', spec.urlMap)?.spec : null;
     if (!map) continue;
     for (const reference of serviceReferences(map)) {
       const service = graph.resolve('backendServices', reference);

@@ -4,9 +4,9 @@ import { entriesOf } from '../certificate-maps.ts';
 import { isHostName } from '../host-name.ts';
 import type { LinkedCertificate } from '../linked.ts';
 import type { Resource } from '../resource.ts';
-import type { Spec } from '../schema/kinds.ts';
+import { type Spec, TLS_TARGET_KINDS, type TlsTargetKind } from '../schema/kinds.ts';
 import { forEachSpec, type RuleContext } from './context.ts';
-import { servedResources } from './target-https-proxies.ts';
+import { servedResources } from './tls-proxies.ts';
 
 interface Served {
   readonly resource: Resource;
@@ -18,27 +18,29 @@ interface Served {
  * other key type where that matters. All of it warnings on the certificate, as they end up in /certificates.
  */
 export function checkServedCertificates(context: RuleContext): void {
-  forEachSpec(context.graph, 'targetHttpsProxies', (proxy, spec) => {
-    const served = servedResources(spec, context).flatMap(({ resource }) => {
-      const certificate = context.certificates.get(resource);
-      return certificate === undefined ? [] : [{ resource, certificate }];
+  for (const kind of TLS_TARGET_KINDS)
+    forEachSpec(context.graph, kind, (proxy, spec) => {
+      const served = servedResources(spec, context).flatMap(({ resource }) => {
+        const certificate = context.certificates.get(resource);
+        return certificate === undefined ? [] : [{ resource, certificate }];
+      });
+      if (served.length === 0) return;
+      warnOfUncoveredHosts(proxy, spec, served, context);
+      if (spec.certificateMap === undefined) warnOfMissingTwins(proxy, spec, served, context);
+      else
+        for (const entry of entriesOfProxy(spec, context))
+          warnOfMissingTwins(entry, spec, servedBy(entry, served, context), context);
     });
-    if (served.length === 0) return;
-    warnOfUncoveredHosts(proxy, spec, served, context);
-    if (spec.certificateMap === undefined) warnOfMissingTwins(proxy, spec, served, context);
-    else
-      for (const entry of entriesOfProxy(spec, context))
-        warnOfMissingTwins(entry, spec, servedBy(entry, served, context), context);
-  });
 }
 
 /** A host of the URL map that no certificate is for gets the default one, or with a map without PRIMARY no handshake. */
 function warnOfUncoveredHosts(
   proxy: Resource,
-  spec: Spec<'targetHttpsProxies'>,
+  spec: Spec<TlsTargetKind>,
   served: readonly Served[],
   context: RuleContext,
 ): void {
+  if (!('urlMap' in spec)) return; // nobody knows whom the clients of a stream look for
   const urlMap = context.graph.resolve('urlMaps', spec.urlMap)?.spec ?? null;
   const hosts = new Set(urlMap?.hostRules.flatMap((rule) => rule.hosts.map((host) => host.toLowerCase())));
   for (const written of hosts) {
@@ -58,7 +60,7 @@ function warnOfUncoveredHosts(
 /** Whom a client of this host is shown, from certificates none of which covers it. */
 function answerFor(
   host: string,
-  spec: Spec<'targetHttpsProxies'>,
+  spec: Spec<TlsTargetKind>,
   served: readonly Served[],
   context: RuleContext,
 ): Served | null {
@@ -75,7 +77,7 @@ function answerFor(
  */
 function warnOfMissingTwins(
   at: Resource,
-  spec: Spec<'targetHttpsProxies'>,
+  spec: Spec<TlsTargetKind>,
   served: readonly Served[],
   { graph, findings, nowMs }: RuleContext,
 ): void {
@@ -115,7 +117,7 @@ function covers(certificate: LinkedCertificate, host: string): boolean {
 }
 
 function entriesOfProxy(
-  spec: Spec<'targetHttpsProxies'>,
+  spec: Spec<TlsTargetKind>,
   { graph }: RuleContext,
 ): readonly Resource<'certificateMapEntries'>[] {
   const map = graph.resolve('certificateMaps', spec.certificateMap);

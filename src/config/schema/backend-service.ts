@@ -46,7 +46,7 @@ function customHeaders(to: 'requests' | 'responses') {
 
 export const backendServiceSchema = resource('backendServices', {
   name: computeName(),
-  protocol: z.enum(['HTTP', 'HTTPS', 'HTTP2', 'H2C']).default('HTTP'),
+  protocol: z.enum(['HTTP', 'HTTPS', 'HTTP2', 'H2C', 'TCP', 'SSL']).default('HTTP'),
   backends: z.array(backend).default([]),
   healthChecks: z.array(reference('healthChecks')).max(1, 'expected at most 1 health check').default([]), // spec 3.5
   timeoutSec: integerBetween(1, 2_147_483_647).default(30), // spec 3.5

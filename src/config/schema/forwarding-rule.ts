@@ -10,5 +10,5 @@ export const forwardingRuleSchema = resource('forwardingRules', {
   portRange: z
     .union([z.string(), z.int()], { error: 'expected one port, such as "8443"' })
     .meta({ description: 'One port: "8443" or "8443-8443"; "0" takes any free one.' }),
-  target: reference('targetHttpsProxies', 'targetHttpProxies'),
+  target: reference('targetHttpsProxies', 'targetHttpProxies', 'targetSslProxies', 'targetTcpProxies'),
 });

@@ -23,6 +23,8 @@ export const PLACEMENT_FIELDS = {
   ],
   targetHttpsProxies: ['region'],
   targetHttpProxies: ['region'],
+  targetSslProxies: [],
+  targetTcpProxies: ['region'],
   sslPolicies: ['region'],
   sslCertificates: ['region'],
   urlMaps: ['region'],
@@ -60,6 +62,8 @@ export const OUTPUT_ONLY_FIELDS_OF_KIND = {
   forwardingRules: ['pscConnectionId', 'pscConnectionStatus', 'serviceName', 'baseForwardingRule', 'selfLinkWithId'],
   targetHttpsProxies: [],
   targetHttpProxies: [],
+  targetSslProxies: [],
+  targetTcpProxies: [],
   sslPolicies: ['enabledFeatures'],
   sslCertificates: ['subjectAlternativeNames', 'expireTime'],
   urlMaps: [],
@@ -76,8 +80,6 @@ export const OUTPUT_ONLY_FIELDS_OF_KIND = {
 
 /** Kinds that later work adds. An empty list of one is fine. */
 export const LATER_KINDS: readonly string[] = [
-  'targetSslProxies',
-  'targetTcpProxies',
   'targetGrpcProxies',
   'clientTlsPolicies',
   'authorizationPolicies',
@@ -111,6 +113,8 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     certificateManagerCertificates: 'write a certificateMap',
   },
   targetHttpProxies: { httpFilters: '' },
+  targetSslProxies: { serverTlsPolicy: 'only targetHttpsProxies ask clients for certificates' },
+  targetTcpProxies: {},
   sslPolicies: {},
   sslCertificates: { managed: 'write selfManaged', pkcs12File: 'write it under selfManaged' },
   'sslCertificates.selfManaged': { pkcs12: 'write pkcs12File', passphraseFile: 'write pkcs12PassphraseFile' },
@@ -196,7 +200,7 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
 export const LATER_VALUES: Readonly<Record<string, readonly string[]>> = {
   'forwardingRules.IPProtocol': ['UDP', 'ESP', 'AH', 'SCTP', 'ICMP', 'L3_DEFAULT'],
   'sslCertificates.type': ['MANAGED'],
-  'backendServices.protocol': ['TCP', 'SSL', 'UDP', 'UNSPECIFIED'],
+  'backendServices.protocol': ['UDP', 'UNSPECIFIED'],
   'backendServices.localityLbPolicy': [
     'ORIGINAL_DESTINATION',
     'WEIGHTED_MAGLEV',

@@ -12,6 +12,8 @@ import { sslCertificateSchema } from './ssl-certificate.ts';
 import { sslPolicySchema } from './ssl-policy.ts';
 import { targetHttpProxySchema } from './target-http-proxy.ts';
 import { targetHttpsProxySchema } from './target-https-proxy.ts';
+import { targetSslProxySchema } from './target-ssl-proxy.ts';
+import { targetTcpProxySchema } from './target-tcp-proxy.ts';
 import { trustConfigSchema } from './trust-config.ts';
 import { urlMapSchema } from './url-map.ts';
 
@@ -20,6 +22,8 @@ export const SCHEMAS = {
   forwardingRules: forwardingRuleSchema,
   targetHttpsProxies: targetHttpsProxySchema,
   targetHttpProxies: targetHttpProxySchema,
+  targetSslProxies: targetSslProxySchema,
+  targetTcpProxies: targetTcpProxySchema,
   sslPolicies: sslPolicySchema,
   sslCertificates: sslCertificateSchema,
   serverTlsPolicies: serverTlsPolicySchema,
@@ -37,8 +41,17 @@ export const SCHEMAS = {
 export type Kind = keyof typeof SCHEMAS;
 
 /** What a forwarding rule may lead to. */
-export const TARGET_KINDS = ['targetHttpsProxies', 'targetHttpProxies'] as const satisfies readonly Kind[];
+export const TARGET_KINDS = [
+  'targetHttpsProxies',
+  'targetHttpProxies',
+  'targetSslProxies',
+  'targetTcpProxies',
+] as const satisfies readonly Kind[];
 export type TargetKind = (typeof TARGET_KINDS)[number];
+
+/** Those that end TLS. */
+export const TLS_TARGET_KINDS = ['targetHttpsProxies', 'targetSslProxies'] as const satisfies readonly TargetKind[];
+export type TlsTargetKind = (typeof TLS_TARGET_KINDS)[number];
 
 /** A resource of one kind after its shape was checked: defaults filled in, nothing resolved. */
 export type Spec<K extends Kind> = z.output<(typeof SCHEMAS)[K]>;

@@ -298,6 +298,8 @@ const SINGULARS: Readonly<Record<string, string>> = {
   forwardingRules: 'the forwarding rule',
   targetHttpsProxies: 'the target HTTPS proxy',
   targetHttpProxies: 'the target HTTP proxy',
+  targetSslProxies: 'the target SSL proxy',
+  targetTcpProxies: 'the target TCP proxy',
   sslPolicies: 'the SSL policy',
   sslCertificates: 'the SSL certificate',
   urlMaps: 'the URL map',

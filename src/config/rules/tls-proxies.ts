@@ -3,34 +3,36 @@ import { effectivePolicy } from '../../tls/ssl-policy.ts';
 import { entriesOf } from '../certificate-maps.ts';
 import type { Resource } from '../resource.ts';
 import { lastSegment } from '../resource.ts';
-import type { Spec } from '../schema/kinds.ts';
+import { type Spec, TLS_TARGET_KINDS, type TlsTargetKind } from '../schema/kinds.ts';
 import type { Path } from '../written.ts';
 import { forEachRepeated, forEachSpec, type RuleContext } from './context.ts';
 
 /** Certificates listed once or a certificate map, and a policy that can serve them. */
-export function checkTargetHttpsProxies(context: RuleContext): void {
+export function checkTlsProxies(context: RuleContext): void {
   const { graph, findings, nowMs } = context;
-  forEachSpec(graph, 'targetHttpsProxies', (proxy, spec) => {
-    checkWhatIsServed(proxy, spec, context);
-    if (spec.sslPolicy === undefined) {
-      for (const { message } of effectivePolicy(null, nowMs).warnings) findings.warning(proxy, [], message);
-      return;
-    }
-    const policy = graph.resolve('sslPolicies', spec.sslPolicy)?.spec ?? null;
-    if (policy?.profile === 'CUSTOM') warnOfUnservable(proxy, spec, policy, context);
-  });
+  for (const kind of TLS_TARGET_KINDS) {
+    forEachSpec(graph, kind, (proxy, spec) => {
+      checkWhatIsServed(proxy, spec, context);
+      if (spec.sslPolicy === undefined) {
+        for (const { message } of effectivePolicy(null, nowMs).warnings) findings.warning(proxy, [], message);
+        return;
+      }
+      const policy = graph.resolve('sslPolicies', spec.sslPolicy)?.spec ?? null;
+      if (policy?.profile === 'CUSTOM') warnOfUnservable(proxy, spec, policy, context);
+    });
+  }
 }
 
 function checkWhatIsServed(
   proxy: Resource,
-  { sslCertificates, certificateMap }: Spec<'targetHttpsProxies'>,
+  { sslCertificates, certificateMap }: Spec<TlsTargetKind>,
   { findings }: RuleContext,
 ): void {
   if (sslCertificates === undefined && certificateMap === undefined) {
     findings.error(
       proxy,
       [],
-      'Cannot accept the target HTTPS proxy: found neither sslCertificates nor certificateMap, expected one; add it',
+      `Cannot accept the target ${proxy.kind === 'targetSslProxies' ? 'SSL' : 'HTTPS'} proxy: found neither sslCertificates nor certificateMap, expected one; add it`,
     );
   }
   if (sslCertificates !== undefined && certificateMap !== undefined) {
@@ -52,7 +54,7 @@ function checkWhatIsServed(
 /** Spec 1.3: an operator's responsibility, not an error. TLS 1.3 suites fit every key. */
 function warnOfUnservable(
   proxy: Resource,
-  spec: Spec<'targetHttpsProxies'>,
+  spec: Spec<TlsTargetKind>,
   policy: Spec<'sslPolicies'>,
   context: RuleContext,
 ): void {
@@ -72,7 +74,7 @@ function warnOfUnservable(
 
 /** The certificates that a proxy shows, each once, and which field of the proxy leads to them. */
 export function servedResources(
-  spec: Spec<'targetHttpsProxies'>,
+  spec: Spec<TlsTargetKind>,
   { graph }: RuleContext,
 ): readonly { readonly resource: Resource; readonly path: Path }[] {
   const map = graph.resolve('certificateMaps', spec.certificateMap);
