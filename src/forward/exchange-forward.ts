@@ -206,7 +206,11 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   }
 
   onAdmitted(): void {
-    this.attempt(null);
+    try {
+      this.attempt(null);
+    } catch (thrown) {
+      this.failOnDefect(thrown); // after a delay nobody else would catch it
+    }
   }
 
   onFaultAbort(status: number): void {

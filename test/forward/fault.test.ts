@@ -78,6 +78,18 @@ test('a delayed abort is delayed, then answered', async () => {
   expect([exchange.status, service.calls.length]).toEqual([500, 0]);
 });
 
+test('a defect that shows after the delay ends its exchange, not the process', async () => {
+  const service = new MemoryService();
+  service.pick = () => {
+    throw new TypeError('secret');
+  };
+  const fault = { delay: { delayMs: 5, ...always }, abort: null };
+  const { exchange, records } = start({}, service, { action: { fault } });
+  while (!exchange.responded) await sleep(2);
+  exchange.handler.onFinish();
+  expect(records.only).toMatchObject({ status: 500, statusDetails: 'internal_error' });
+});
+
 test('a client that leaves during the delay is recorded, and nothing is sent afterwards', async () => {
   const { exchange, service, records } = began({ delay: { delayMs: 10, ...always }, abort: null });
   exchange.handler.onAbort(new ProxyError('client_disconnected_before_any_response'));
