@@ -12,7 +12,7 @@ import { LocalDataPath } from './local-data-path.ts';
 import { processParts } from './process-parts.ts';
 import { ProxyProcess, type ProxyProcessParts } from './proxy-process.ts';
 import { buildTelemetry, type ProcessTelemetry } from './telemetry.ts';
-import { usableCores } from './usable-cores.ts';
+import { autoWorkers, usableCores } from './usable-cores.ts';
 import { version } from './version.ts';
 
 export interface StartOptions {
@@ -44,7 +44,11 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
   for (const warning of loaded.warnings)
     telemetry.log.warn('configuration warning', { warning: formatDiagnostic(warning) });
   const { workers } = loaded.configuration.settings;
-  const carrier = carrierFor(workers === 'auto' ? usableCores() : workers, configPath, telemetry);
+  const carrier = carrierFor(
+    workers === 'auto' ? autoWorkers(usableCores(), process.constrainedMemory()) : workers,
+    configPath,
+    telemetry,
+  );
   try {
     const running = new ProxyProcess({ load, configPath, clock: systemClock, telemetry, ...carrier }, loaded);
     await running.start(loaded);

@@ -48,6 +48,16 @@ function ratio(quota: string | undefined, period: string | undefined): number {
   return cores > 0 ? cores : Infinity; // NaN: no such file, or `max`
 }
 
+/**
+ * `workers: auto`: one per usable core, and no more than fit into the memory limit: a container on a host of 64 cores with 512 MiB and no
+ * CPU limit would be killed by the processes that were to use them. `memoryLimitBytes`: 0 or beyond what is there, no limit.
+ */
+export function autoWorkers(cores: number, memoryLimitBytes: number): number {
+  const fitting = memoryLimitBytes > 0 ? Math.floor(memoryLimitBytes / BYTES_PER_WORKER) : cores;
+  return Math.max(1, Math.min(cores, fitting));
+}
+
+const BYTES_PER_WORKER = 256 * 1024 * 1024; // 140 MiB at start (docs/operations.md), and room for connections
 const SYSTEM: CoreFacts = {
   parallelism: availableParallelism(),
   read(path) {

@@ -41,7 +41,7 @@ export interface RunOptions {
 export async function runSallyport(options: RunOptions): Promise<RunningSallyport> {
   const running = spawnSallyport(['run', '--config', options.config, ...(options.args ?? [])], options);
   try {
-    const listening = await running.waitForLog((line) => line.msg === 'listening', options.readyTimeoutMs ?? 15_000);
+    const listening = await running.waitForLog((line) => line.msg === 'listening', options.readyTimeoutMs ?? 50_000);
     return { ...running, listening };
   } catch (error) {
     await running.stop('SIGKILL');

@@ -1,4 +1,4 @@
-import { usableCores } from '#src/process/usable-cores.ts';
+import { autoWorkers, usableCores } from '#src/process/usable-cores.ts';
 
 function cores(parallelism: number, files: Readonly<Record<string, string>>): number {
   return usableCores({ parallelism, read: (path) => files[path] ?? null });
@@ -60,4 +60,9 @@ describe('usableCores()', () => {
         1,
       );
   });
+});
+
+test('autoWorkers() is one a core, and no more than the memory limit has room for', () => {
+  const mib = 1024 * 1024;
+  expect([0, 2 ** 63, 512 * mib, 300 * mib, 100 * mib].map((limit) => autoWorkers(8, limit))).toEqual([8, 8, 2, 1, 1]);
 });
