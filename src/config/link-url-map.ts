@@ -1,6 +1,7 @@
 import { digestOf } from '../base/digest.ts';
 import { type CustomHeader, parseHeaderValue } from '../http/header-template.ts';
 import type {
+  LinkedCorsPolicy,
   LinkedDestination,
   LinkedHeaderAction,
   LinkedHeaderMatch,
@@ -203,8 +204,10 @@ function linkRouteAction(spec: RouteActionSpec | undefined): LinkedRouteAction |
   return Object.values(action).every((value) => value === null) ? null : action;
 }
 
-function linkCors({ disabled: _, maxAge, ...lists }: NonNullable<RouteActionSpec['corsPolicy']>) {
-  return { ...lists, maxAgeSec: maxAge ?? null };
+function linkCors(spec: NonNullable<RouteActionSpec['corsPolicy']>): LinkedCorsPolicy {
+  const { allowOrigins, allowOriginRegexes, allowMethods, allowHeaders, exposeHeaders, allowCredentials } = spec;
+  const lists = { allowOrigins, allowOriginRegexes, allowMethods, allowHeaders, exposeHeaders };
+  return { ...lists, allowCredentials, maxAgeSec: spec.maxAge ?? null };
 }
 
 function linkFault({ delay, abort }: NonNullable<RouteActionSpec['faultInjectionPolicy']>) {

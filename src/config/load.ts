@@ -18,7 +18,7 @@ import type { RuleContext } from './rules/context.ts';
 import { checkCustomHeaders } from './rules/custom-headers.ts';
 import { checkHeaderActions } from './rules/header-actions.ts';
 import { checkHealthChecks } from './rules/health-checks.ts';
-import { checkIdentityHeaders } from './rules/identity-headers.ts';
+import { checkIdentityHeaders, checkIdentityOfMaps } from './rules/identity-headers.ts';
 import { checkListeners } from './rules/listeners.ts';
 import { checkNetworkEndpointGroups } from './rules/network-endpoint-groups.ts';
 import { checkProxyProtocol } from './rules/proxy-protocol.ts';
@@ -111,6 +111,7 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
   checkBackendServices(context);
   checkBalancing(context);
   checkCustomHeaders(context);
+  checkIdentityOfMaps(context);
   if (isWhole) checkIdentityHeaders(context);
 
   const warnings = findings.sorted('warning');

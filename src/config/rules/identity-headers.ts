@@ -1,7 +1,7 @@
-import type { CustomHeader } from '../../http/header-template.ts';
+import { type CustomHeader, parseHeaderValue } from '../../http/header-template.ts';
 import type { Resource } from '../resource.ts';
 import { type Spec, TARGET_KINDS, type TargetKind } from '../schema/kinds.ts';
-import { serviceReferences } from '../url-map-places.ts';
+import { headerActionPlaces, serviceReferences } from '../url-map-places.ts';
 import { forEachSpec, type RuleContext } from './context.ts';
 import { customHeadersOf } from './custom-headers.ts';
 
@@ -47,6 +47,28 @@ export function checkIdentityHeaders({ graph, findings }: RuleContext): void {
         service,
         [],
         `This backend service stands behind REJECT_INVALID (${rejecting.proxy.label}) and can also be reached without a verified certificate through ${bypass.proxy.label}; give it a backend service of its own, or that proxy the same serverTlsPolicy`,
+      );
+    }
+  });
+}
+
+/** The same for what headerActions of URL maps tell backends. */
+export function checkIdentityOfMaps({ graph, findings }: RuleContext): void {
+  forEachSpec(graph, 'targetHttpsProxies', (proxy, { serverTlsPolicy, urlMap }) => {
+    const mode = graph.resolve('serverTlsPolicies', serverTlsPolicy)?.spec?.mtlsPolicy.clientValidationMode;
+    const map = graph.resolve('urlMaps', urlMap);
+    if (mode !== 'ALLOW_INVALID_OR_MISSING_CLIENT_CERT' || !map?.spec) return;
+    const added = headerActionPlaces(map.spec).map(({ at, action }) => {
+      const headers = action.requestHeadersToAdd.map((each) => parseHeaderValue(each.headerName, each.headerValue));
+      return { at, headers: headers.filter((header) => typeof header !== 'string') };
+    });
+    if (added.some(({ headers }) => headers.some((header) => uses(header, 'client_cert_chain_verified')))) return;
+    for (const { at, headers } of added) {
+      if (!headers.some(claimsIdentity)) continue;
+      findings.warning(
+        map,
+        [...at, 'requestHeadersToAdd'],
+        `Backends are told who a client claims to be, and not whether that was verified: ${proxy.label} lets unverified clients through; add a header with {client_cert_chain_verified}`,
       );
     }
   });
