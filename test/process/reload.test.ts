@@ -92,11 +92,18 @@ describe('a running proxy', () => {
   test('refuses a reload whose new address cannot be bound', async () => {
     const configuration = JSON.parse(await readFile(scenario.configFile, 'utf8')) as { forwardingRules: object[] };
     const [rule] = configuration.forwardingRules;
-    const taken = { ...rule, name: 'taken', portRange: String(one.ports[0]) };
-    await scenario.rewrite(JSON.stringify({ ...configuration, forwardingRules: [rule, taken] }));
-    const refused = await scenario.proxy.waitForLog((line) => line.msg?.startsWith('reload refused') === true);
-    expect((refused['diagnostics'] as string[])[0]).toContain('the address is in use');
-    expect(await body('/')).toBe('one');
+    // Not an endpoint's port: a rule on that one is refused before anything is bound.
+    const other = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(other, 'listening');
+      const taken = { ...rule, name: 'taken', portRange: String((other.address() as AddressInfo).port) };
+      await scenario.rewrite(JSON.stringify({ ...configuration, forwardingRules: [rule, taken] }));
+      const refused = await scenario.proxy.waitForLog((line) => line.msg?.startsWith('reload refused') === true);
+      expect((refused['diagnostics'] as string[])[0]).toContain('the address is in use');
+      expect(await body('/')).toBe('one');
+    } finally {
+      other.close();
+    }
   });
 
   test('drains on SIGTERM: what runs is finished, the next connection is refused, the exit code is 0', async () => {
