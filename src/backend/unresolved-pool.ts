@@ -62,14 +62,14 @@ export class UnresolvedPool implements EndpointPool {
   /** The name leads nowhere. */
   fail(error: ProxyError): void {
     this.#error = error;
-    for (const call of [...this.#waiting]) call.fail(error);
+    for (const call of this.#waiting) call.fail(error);
   }
 
   /** It has addresses now: what waits goes to them, in turn. */
   handOver(pools: readonly EndpointPool[]): void {
     this.#error = null;
     let next = 0;
-    for (const call of [...this.#waiting]) call.begin(pools[next++ % pools.length]!);
+    for (const call of this.#waiting) call.begin(pools[next++ % pools.length]!);
   }
 
   retire(order: RetireOrder): void {
