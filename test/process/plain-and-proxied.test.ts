@@ -100,7 +100,7 @@ async function answer(socket: Socket, text: string): Promise<{ text: string; hea
   });
   socket.on('error', () => {});
   socket.write(text);
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.on('close', resolve));
   const json = /\{.*\}/.exec(received)?.[0] ?? '{}';
   return { text: received, headers: JSON.parse(json) as Record<string, string> };
 }
