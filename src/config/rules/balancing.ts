@@ -23,6 +23,13 @@ function checkAffinity(service: Resource, spec: Service, { findings }: RuleConte
     findings.error(service, ['sessionAffinity'], message);
     return;
   }
+  if (
+    CONNECTION_PROTOCOLS.has(protocol) &&
+    (sessionAffinity.includes('COOKIE') || sessionAffinity === 'HEADER_FIELD')
+  ) {
+    const message = `Cannot accept sessionAffinity: found ${sessionAffinity} with protocol ${protocol}, expected NONE or CLIENT_IP: its streams have no headers; change it`;
+    findings.error(service, ['sessionAffinity'], message);
+  }
   if (HASHED_AFFINITIES.has(sessionAffinity) && localityLbPolicy !== undefined && !isConsistent(localityLbPolicy)) {
     const message = `Cannot accept localityLbPolicy: found ${localityLbPolicy} with sessionAffinity ${sessionAffinity}, which takes effect with MAGLEV and RING_HASH only; write one of them or leave it out`;
     findings.error(service, ['localityLbPolicy'], message);
