@@ -151,7 +151,7 @@ describe('circuitBreakers', () => {
     for (const stream of streams) stream.respond({ ':status': 204 }, { endStream: true });
     await until(() => recorders.every(({ ended }) => ended === 1));
     expect(recorders.map(({ status }) => status)).toEqual(Array(5).fill(204));
-    expect(perSession.sort()).toEqual([1, 2, 2]);
+    expect(perSession.sort((a, b) => a - b)).toEqual([1, 2, 2]);
   });
 
   test('maxRetries: that many at once, and again when one has ended', () => {
