@@ -8,5 +8,5 @@ export default {
   transform: { '\\.ts$': '<rootDir>/test/strip-types.cjs' },
   collectCoverageFrom: ['src/**/*.ts'],
   coverageProvider: 'v8',
-  testTimeout: 30_000,
+  testTimeout: 60_000,
 };
