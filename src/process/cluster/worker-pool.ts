@@ -12,7 +12,8 @@ import type { ProcessTelemetry } from '../telemetry.ts';
 import { BackOff } from './back-off.ts';
 import { relayLines } from './line-relay.ts';
 import type { PrepareMessage, Question } from './messages.ts';
-import { type Vote, type WorkerEnd, WorkerLink } from './worker-link.ts';
+import { objectionOf, prepareAll } from './votes.ts';
+import { type WorkerEnd, WorkerLink } from './worker-link.ts';
 
 export interface WorkerPoolOptions {
   readonly workers: number;
@@ -290,21 +291,6 @@ interface Slot {
   readonly backOff: BackOff;
   /** When the next worker starts, if none is there. */
   restart: Deadline | null;
-}
-
-type Objection = { readonly kind: 'refused' | 'gone'; readonly message: string };
-
-function prepareAll(links: readonly WorkerLink[], message: PrepareMessage): Promise<readonly Vote[]> {
-  return Promise.all(links.map((link) => link.prepare(message)));
-}
-
-/** Why nobody switches; null: all can. */
-function objectionOf(votes: readonly Vote[]): Objection | null {
-  const refusal = votes.find((vote) => vote.kind === 'refused');
-  if (refusal !== undefined) return refusal;
-  const gone = votes.filter(({ kind }) => kind === 'gone').length;
-  if (gone === 0) return null;
-  return { kind: 'gone', message: `${gone} of ${votes.length} workers ended while they prepared the configuration` };
 }
 
 const ENTRY = import.meta.url.endsWith('.ts') ? './worker-main.ts' : './worker-main.js'; // the sources run as they are
