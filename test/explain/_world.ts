@@ -153,7 +153,12 @@ export async function makeWorld({
         selfManaged: { pemCertificateFile: 'proxy.crt', pemPrivateKeyFile: 'proxy.key' },
       },
     ],
-    sallyport: { admin: { address: '127.0.0.1', port: 0 }, drain: { delaySec: 0, timeoutSec: 5 }, ...sallyport },
+    sallyport: {
+      admin: { address: '127.0.0.1', port: 0 },
+      workers: 1,
+      drain: { delaySec: 0, timeoutSec: 5 },
+      ...sallyport,
+    },
   };
   const config = folder.write('sallyport.json', JSON.stringify(configuration, null, 2));
   const commandLine = ([what = '', ...rest]: readonly string[]) => ['explain', what, '--config', config, ...rest];
