@@ -41,6 +41,7 @@ test.each([1, 2])(
 
     const old = connect({ port: scenario.port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
     await once(old, 'secureConnect'); // made under MODERN with TLS 1.2, which some of the configurations refuse
+    expect(await overOld(old)).toContain('HTTP/1.1 200'); // from now on it is idle, which is allowed for ten minutes
     const load = new Load(scenario.url);
     await load.begun();
 
