@@ -1,3 +1,4 @@
+import { startDeadline } from '../base/deadline.ts';
 import { Admission, openFileLimit } from '../frontend/admission.ts';
 import type { FrontendEvents } from '../frontend/contract.ts';
 import { Listener } from '../frontend/listener.ts';
@@ -50,7 +51,7 @@ export class ListenerSet {
     }
   }
 
-  /** From now on new connections get what `next` says; listeners that it does not have stop accepting and drain. */
+  /** From now on new connections get what `next` says; listeners that it does not have stop accepting and drain, for `drain.timeoutSec`. */
   swap(next: Snapshot): void {
     for (const [key, entry] of this.#bound) {
       const running = next.listeners.get(key);
@@ -61,7 +62,12 @@ export class ListenerSet {
       }
       this.#bound.delete(key);
       this.#leaving.add(entry.listener);
-      void entry.listener.drain().then(() => this.#leaving.delete(entry.listener));
+      const { timeoutSec } = next.configuration.settings.drain;
+      const deadline = startDeadline(timeoutSec * 1000, () => void entry.listener.closeNow()); // streams end by themselves only
+      void entry.listener.drain().then(() => {
+        deadline.cancel();
+        this.#leaving.delete(entry.listener);
+      });
     }
   }
 

@@ -43,18 +43,29 @@ test('streams over TLS and plain, to the backend and back, logged and counted', 
   const text = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
   expect(text).toContain('sallyport_tcp_ssl_proxy_open_connections{proxy="secure",service="upper"} 1');
   expect(text).toContain('sallyport_tcp_ssl_proxy_ingress_bytes_total{proxy="secure",service="upper"} 8');
+
+  // a reload that takes the rule away lets its stream run until drain.timeoutSec, and no longer
+  const cut = new Promise<string>((resolve) => {
+    plain.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
+  });
+  const without = configuration(ssl, tcp, admin, upper).replace(/^ {2}- \{ name: tcp.*\n/m, '');
+  writeFileSync(config, without);
+  running.signal('SIGHUP');
+  expect(await cut).toBe('ECONNRESET');
+  secure.write('!');
+  await received(secure, /^!$/);
   secure.destroy();
-  plain.destroy();
   const { log } = running;
   const lines = () => log.filter(({ msg }) => msg === 'connection');
   while (lines().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(lines().find(({ targetProxy }) => targetProxy === 'plain')).toMatchObject({ statusDetails: 'proxy_draining' });
   const line = lines().find(({ targetProxy }) => targetProxy === 'secure');
   expect(line).toMatchObject({
     forwardingRule: 'ssl',
     backendService: 'upper',
     backend: `127.0.0.1:${upper}`,
-    bytesReceived: 8,
-    bytesSent: 8,
+    bytesReceived: 9,
+    bytesSent: 9,
     attempts: 1,
     connection: { clientIp: '127.0.0.1', serverIp: '127.0.0.1', serverPort: ssl, protocol: 6 },
     tls: { protocol: 'TLSv1.3', sni: 'localhost' },
@@ -78,7 +89,7 @@ networkEndpointGroups:
 sallyport:
   admin: { address: 127.0.0.1, port: ${admin} }
   workers: 1
-  drain: { delaySec: 0, timeoutSec: 5 }
+  drain: { delaySec: 0, timeoutSec: 1 }
 `;
 }
 
