@@ -107,7 +107,7 @@ describe('`sallyport explain backend --chain`', () => {
       ['--service', 'nobody'],
       'Cannot find backendServices/nobody, expected one of trusted, named, checked, anyone, plain',
     ],
-    [['--service', 'plain', '--chain', 'x.pem'], 'its protocol is HTTP, expected HTTPS or HTTP2'],
+    [['--service', 'plain', '--chain', 'x.pem'], 'its protocol is HTTP, expected HTTPS, HTTP2 or SSL'],
     [['--service', 'trusted', '--chain', '/nonexistent.pem'], 'Cannot read --chain /nonexistent.pem: ENOENT'],
     [['--service', 'trusted', '--chain', 'package.json'], 'found no CERTIFICATE block'],
     [['--service', 'trusted', '--endpoint', 'nowhere'], "Cannot read --endpoint 'nowhere'"],
