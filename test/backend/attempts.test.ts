@@ -4,7 +4,8 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { BackendService } from '#src/backend/contract.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
-import { EventLog, exchange, listen, makeService, makeTls, REQUESTER, until } from './support.ts';
+import { until } from '../harness/until.ts';
+import { EventLog, exchange, listen, makeService, makeTls, REQUESTER } from './support.ts';
 
 let pki: TestPki;
 const cleanups: (() => unknown)[] = [];

@@ -3,7 +3,8 @@ import { createServer as createHttp2Server, type Http2Server, type ServerHttp2St
 import type { BackendService } from '#src/backend/contract.ts';
 import { ProxyError } from '#src/base/errors.ts';
 import type { LinkedCircuitBreakers, LinkedOutlierDetection } from '#src/config/linked.ts';
-import { EventLog, exchange, listen, makeService, REQUESTER, Recorder, type ServiceOptions, until } from './support.ts';
+import { until } from '../harness/until.ts';
+import { EventLog, exchange, listen, makeService, REQUESTER, Recorder, type ServiceOptions } from './support.ts';
 
 /** What a service does over all of its endpoints, with real backends. */
 

@@ -11,7 +11,8 @@ import { systemClock } from '#src/base/clock.ts';
 import { digestOf } from '#src/base/digest.ts';
 import type { LinkedBackendTls, LinkedHealthCheck } from '#src/config/linked.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
-import { EventLog, listen, makeService, makeTls, REQUESTER, until } from './support.ts';
+import { until } from '../harness/until.ts';
+import { EventLog, listen, makeService, makeTls, REQUESTER } from './support.ts';
 
 let pki: TestPki;
 const cleanups: (() => unknown)[] = [];

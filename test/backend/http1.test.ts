@@ -4,6 +4,7 @@ import { createServer as createTcpServer, type Socket } from 'node:net';
 import type { BackendService } from '#src/backend/contract.ts';
 import { websocketAccept } from '#src/backend/websocket-accept.ts';
 import { ProxyError } from '#src/base/errors.ts';
+import { until } from '../harness/until.ts';
 import {
   EventLog,
   type ExchangeOptions,
@@ -14,7 +15,6 @@ import {
   type Outcome,
   Recorder,
   type ServiceOptions,
-  until,
 } from './support.ts';
 
 const cleanups: (() => unknown)[] = [];

@@ -11,6 +11,7 @@ import {
 import type { BackendService } from '#src/backend/contract.ts';
 import { ProxyError } from '#src/base/errors.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
+import { until } from '../harness/until.ts';
 import {
   EventLog,
   exchange,
@@ -21,7 +22,6 @@ import {
   type Outcome,
   Recorder,
   type ServiceOptions,
-  until,
 } from './support.ts';
 
 let pki: TestPki;

@@ -9,7 +9,8 @@ import type { TLSSocket } from 'node:tls';
 import { DEFAULT_TERMS, type NameEvents, NameResolver, type NameTerms } from '#src/backend/name-resolver.ts';
 import { type DnsAnswer, DnsServer } from '../harness/dns-server.ts';
 import { chainPem, testPki } from '../harness/pki.ts';
-import { EventLog, exchange, listen, makeService, makeTls, REQUESTER, type ServiceOptions, until } from './support.ts';
+import { until } from '../harness/until.ts';
+import { EventLog, exchange, listen, makeService, makeTls, REQUESTER, type ServiceOptions } from './support.ts';
 
 const cleanups: (() => unknown)[] = [];
 

@@ -11,7 +11,8 @@ import { issueCrl } from '#src/pki/issue/crl.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { revocation } from '#src/pki/revocation.ts';
 import { chainPem } from '../harness/pki.ts';
-import { EventLog, exchange, listen, makeService, makeTls, until } from './support.ts';
+import { until } from '../harness/until.ts';
+import { EventLog, exchange, listen, makeService, makeTls } from './support.ts';
 
 const SERIAL = '4711';
 const cleanups: (() => unknown)[] = [];

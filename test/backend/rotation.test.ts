@@ -7,7 +7,8 @@ import { systemClock } from '#src/base/clock.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
-import { EventLog, exchange, listen, makeService, makeTls, until } from './support.ts';
+import { until } from '../harness/until.ts';
+import { EventLog, exchange, listen, makeService, makeTls } from './support.ts';
 
 let pki: TestPki;
 let otherClient: Issued;

@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http';
-import { EventLog, exchange, listen, makeService, REQUESTER, until } from './support.ts';
+import { until } from '../harness/until.ts';
+import { EventLog, exchange, listen, makeService, REQUESTER } from './support.ts';
 
 describe('`pick()`', () => {
   test('goes round the endpoints', () => {

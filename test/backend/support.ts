@@ -366,12 +366,3 @@ function clientCertificate(chain: readonly Issued[]): LinkedCertificate {
     fileModifiedMs: null,
   };
 }
-
-/** Waits, turn by turn, until it is so. */
-export async function until(isSo: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 10_000;
-  while (!isSo()) {
-    if (performance.now() > deadlineMs) throw new Error(`Cannot go on: still not so after 10 s: ${isSo.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}

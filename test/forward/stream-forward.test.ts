@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import type { TLSSocket } from 'node:tls';
 import type { Issued } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
-import { makeTls, until } from '../backend/support.ts';
+import { makeTls } from '../backend/support.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
+import { until } from '../harness/until.ts';
 import { closedPort } from './_proxy.ts';
 import { closeAll, type Peer, startBackend, startStreams } from './_streams.ts';
 

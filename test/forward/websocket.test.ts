@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import WebSocket from 'ws';
+import { until } from '../harness/until.ts';
 import { closeAll, type ProxyOptions, type Proxy as RunningProxy, rawBackend, startProxy } from './_proxy.ts';
 import { type EchoServer, Http2WebSocket, http2Session, startEchoServer } from './_websocket.ts';
 
@@ -254,8 +255,4 @@ async function halfFrame(accepted: Socket[]): Promise<{ proxy: RunningProxy; hal
   });
   const proxy = await startProxy([server.port]);
   return { proxy, half: () => accepted[0]!.write(Buffer.concat([Buffer.from([0x82, 126, 1, 0]), Buffer.alloc(100)])) };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -19,6 +19,7 @@ import {
 import { freePort } from '../harness/free-port.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
 import { type Scenario, type ScenarioService, startScenario } from '../harness/scenario.ts';
+import { until } from '../harness/until.ts';
 
 let pki: TestPki;
 let scenario: Scenario;
@@ -392,8 +393,4 @@ async function messagesOf(call: ClientReadableStream<Buffer> | ClientDuplexStrea
     call.once('error', reject);
   });
   return messages;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

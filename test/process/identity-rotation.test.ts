@@ -7,6 +7,7 @@ import type { Issued } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
 import { type Scenario, type ScenarioService, startScenario } from '../harness/scenario.ts';
+import { until } from '../harness/until.ts';
 
 const REQUESTS = Number(process.env['ROTATION_REQUESTS'] ?? 4000);
 const CONCURRENCY = 16;
@@ -91,14 +92,6 @@ async function reloadTo(running: Scenario, service: ScenarioService): Promise<vo
   await running.rewrite({ services: [service], sallyport: QUIET });
   running.proxy.signal('SIGHUP');
   await until(() => running.proxy.log.filter(({ msg }) => msg === 'reloaded').length > before);
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 30_000;
-  while (!isSo()) {
-    if (performance.now() > deadlineMs) throw new Error(`Cannot go on: still not so after 30 s: ${isSo.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 const residentBytes = (running: Scenario) => running.metric('process_resident_memory_bytes');

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { DnsServer } from '../harness/dns-server.ts';
 import { sallyportOnce } from '../harness/run-sallyport.ts';
 import { type Scenario, scenarioConfiguration, startScenario } from '../harness/scenario.ts';
+import { until } from '../harness/until.ts';
 
 const NAME = 'shop.test-backend.example';
 let dns: DnsServer;
@@ -55,10 +56,6 @@ async function statusOf(path: string): Promise<number> {
       response.once('end', () => resolve(response.statusCode ?? 0));
     }).once('error', reject);
   });
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 test('a name from permitted to refused to gone, as an operator sees it', async () => {
