@@ -18,6 +18,8 @@ export class Http1Connection {
   exchanges = 0;
   /** It is logged in as one client's user, or about to be: no other exchange may follow (security rule 34). */
   isLoggedIn = false;
+  /** Its parser has lost its way: no other exchange may follow. */
+  isSpent = false;
   /** Set where this side decided to close it. */
   closeReason: CloseReason | null = null;
   #handedOver = false;

@@ -47,6 +47,7 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
   #status = 0;
   /** Of the response body: -1 unknown. */
   #missingBytes = 0;
+  #endsWithConnection = false;
   #paused = false;
   /** The response is complete but for its end, which is held back while the upload goes on. */
   #held = false;
@@ -97,11 +98,17 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
     const headers = headerListFromBuffers(controller.rawHeaders as Buffer[]);
     callbackDepth++;
     try {
-      if (status < 200) this.#onInterim(status, headers);
+      if (status < 100) this.#refuseStatus(status);
+      else if (status < 200) this.#onInterim(status, headers);
       else this.#onFinalHead(status, headers);
     } finally {
       callbackDepth--;
     }
+  }
+
+  #refuseStatus(status: number): void {
+    const detail = this.#detail(`status ${String(status).padStart(3, '0')}`);
+    this.#fail(new ProxyError('backend_response_corrupted', { phase: 'send', detail }));
   }
 
   #onInterim(status: number, headers: HeaderList): void {
@@ -125,7 +132,8 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
       this.#fail(new ProxyError('backend_response_headers_too_long', { phase: 'send', detail }));
       return;
     }
-    if (!isChunkedAtMost(headers)) {
+    const coding = transferCoding(headers);
+    if (coding === 'other') {
       const detail = this.#detail('a Transfer-Encoding other than chunked');
       this.#fail(new ProxyError('backend_response_corrupted', { phase: 'send', detail }));
       return;
@@ -134,6 +142,7 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
     this.#status = status;
     const bodyless = status === 204 || status === 304 || this.request.method === 'HEAD';
     this.#missingBytes = bodyless ? 0 : contentLengthOf(headers);
+    this.#endsWithConnection = this.#missingBytes === -1 && coding === 'none';
     this.#handler.onResponse(status, headers);
     this.#holdIfComplete();
   }
@@ -164,11 +173,17 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.over) return;
     this.over = true;
-    process.nextTick(release, this.#pool, this.#connection!);
-    const trailers = controller.rawTrailers as Buffer[] | null | undefined;
+    const connection = this.#connection!;
+    process.nextTick(release, this.#pool, connection);
+    const raw = controller.rawTrailers as Buffer[] | null | undefined;
+    const trailers = raw ? headerListFromBuffers(raw) : NO_TRAILERS;
+    if (trailers.length > 0 && hasParsedField(trailers)) connection.isSpent = true;
+    const { failure } = connection.accepted;
     callbackDepth++;
     try {
-      this.#handler.onEnd(trailers ? headerListFromBuffers(trailers) : NO_TRAILERS);
+      // undici takes a reset for the end of a body that ends with the connection (RFC 9112 section 8: it is incomplete)
+      if (failure === null || !this.#endsWithConnection) this.#handler.onEnd(trailers);
+      else this.#handler.onError(http1Error(failure, this.#progress(connection)));
     } finally {
       callbackDepth--;
     }
@@ -357,14 +372,29 @@ function release(pool: Http1Pool, connection: Http1Connection): void {
   pool.release(connection);
 }
 
-function isChunkedAtMost(headers: HeaderList): boolean {
-  let seen = false;
+/** `other`: what no client of ours can undo, and framing that servers and proxies read differently (RFC 9112 section 6.1). */
+function transferCoding(headers: HeaderList): 'none' | 'chunked' | 'other' {
+  let coding: 'none' | 'chunked' = 'none';
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i] !== 'transfer-encoding') continue;
-    if (seen || headers[i + 1]!.trim().toLowerCase() !== 'chunked') return false;
-    seen = true;
+    if (coding === 'chunked' || headers[i + 1]!.trim().toLowerCase() !== 'chunked') return 'other';
+    coding = 'chunked';
   }
-  return true;
+  return coding;
+}
+
+/** What llhttp takes to heart among trailers too: a `Connection: close` there makes it refuse the next response. */
+function hasParsedField(trailers: HeaderList): boolean {
+  for (let i = 0; i < trailers.length; i += 2) {
+    switch (trailers[i]) {
+      case 'connection':
+      case 'proxy-connection':
+      case 'transfer-encoding':
+      case 'upgrade':
+        return true;
+    }
+  }
+  return false;
 }
 
 function isOurMistake(error: Error): boolean {

@@ -122,7 +122,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   release(connection: Http1Connection): void {
     if (!connection.usable) return; // its 'close' does the accounts
-    if (connection.isLoggedIn) {
+    if (connection.isLoggedIn || connection.isSpent) {
       connection.close('not-reusable');
       return;
     }

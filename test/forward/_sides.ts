@@ -22,7 +22,7 @@ import { listen } from './_proxy.ts';
 export type Version = 'http1' | 'http2';
 
 export interface RequestOptions {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST';
   /** Of a POST; the body is sent by write() and end(). */
   readonly contentLength?: number;
 }
@@ -245,7 +245,7 @@ export function startClient(version: Version, port: number): Client {
     request(options) {
       const { method, contentLength } = options;
       const length = contentLength === undefined ? {} : { 'content-length': String(contentLength) };
-      const stream = session.request({ ':method': method, ...length }, { endStream: method === 'GET' });
+      const stream = session.request({ ':method': method, ...length }, { endStream: method !== 'POST' });
       return http2Client(stream);
     },
     stop: () => session.destroy(),
@@ -273,7 +273,7 @@ function http1Client(request: ClientRequest, { method }: RequestOptions): Client
       });
     });
   });
-  if (method === 'GET') request.end();
+  if (method !== 'POST') request.end();
   else request.flushHeaders();
   return {
     write: (text) => void request.write(text),
