@@ -82,8 +82,13 @@ export function examineCertificate(sources: CertificateSources, checks: Checks):
     serial: leaf.serial.toString('hex'),
     sha256: leaf.sha256,
     file: sources.certificate.file,
-    fileModifiedMs: sources.certificate.fileModifiedMs,
+    privateKeyFile: sources.privateKey.file,
+    fileModifiedMs: newest(sources.certificate.fileModifiedMs, sources.privateKey.fileModifiedMs),
   };
+}
+
+function newest(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.max(a, b);
 }
 
 /** Certificate Manager's are for backends only with scope CLIENT_AUTH (spec 3.8). */

@@ -137,6 +137,8 @@ export interface LinkedCertificate {
   readonly sha256: string;
   /** Where it came from, for /certificates and metrics; null when inline. */
   readonly file: string | null;
+  readonly privateKeyFile: string | null;
+  /** Of the newer of the two files. */
   readonly fileModifiedMs: number | null;
 }
 

@@ -6,9 +6,11 @@ import { type Diagnostic, formatDiagnostic } from '../config/diagnostic.ts';
 import type { LinkedConfiguration } from '../config/linked.ts';
 import type { Loaded, NotLoaded } from '../config/load.ts';
 import { listenerKey } from '../snapshot/snapshot.ts';
+import { certificateWrittenMs } from './certificate-files.ts';
 import { watchClock } from './clock-watch.ts';
 import type { DataPath, Prepared } from './data-path.ts';
 import { failureDiagnostic, reloadRefusal } from './reload-rules.ts';
+import { notifyServiceManager } from './service-manager.ts';
 import { installSignals } from './signals.ts';
 import { watchSecretAge } from './stale-secrets.ts';
 import type { ProcessTelemetry } from './telemetry.ts';
@@ -108,6 +110,7 @@ export class ProxyProcess {
       targetProxies: this.#configuration.listeners.map(({ proxy }) => proxy.name),
     });
     if (this.#stopAsked) void this.drain(0);
+    else this.#announceReady();
   }
 
   /** All or nothing: any diagnostic, or an address that cannot be bound, and the running configuration stays. */
@@ -125,6 +128,7 @@ export class ProxyProcess {
     const { telemetry, dataPath } = this.#deps;
     const { drain } = this.#configuration.settings;
     telemetry.metrics.process.drainStarted();
+    this.#tellServiceManager('STOPPING=1', 'draining');
     telemetry.log.info('draining', { delayMs, timeoutMs: drain.timeoutSec * 1000 });
     await new Promise<void>((resolve) => {
       startDeadline(delayMs, resolve);
@@ -181,6 +185,7 @@ export class ProxyProcess {
   ): Promise<ReloadOutcome> {
     const { telemetry, clock } = this.#deps;
     this.#watch?.expect(await withNewFiles(baseline, [...this.#watchedFiles(), ...files]));
+    await this.#showCertificateFiles();
     telemetry.metrics.process.reloaded('failure', clock.wallMs());
     telemetry.log.error('reload refused: the running configuration stays', {
       diagnostics: diagnostics.map(formatDiagnostic),
@@ -197,6 +202,31 @@ export class ProxyProcess {
     const { metrics } = this.#deps.telemetry;
     metrics.certificates.loaded(this.#configuration.certificates, this.#deps.clock.wallMs());
     metrics.crls.loaded(this.#configuration.trustConfigs);
+  }
+
+  /** What was refused may be a newer certificate: then its file is newer than what is loaded, and an alert says so. */
+  async #showCertificateFiles(): Promise<void> {
+    const { certificates } = this.#deps.telemetry.metrics;
+    await Promise.all(
+      this.#configuration.certificates.map(async (certificate) => {
+        const writtenMs = await certificateWrittenMs(certificate);
+        if (writtenMs !== null) certificates.fileModified(certificate, writtenMs);
+      }),
+    );
+  }
+
+  /** When `/readyz` turns 200: a worker may have ended just now. */
+  #announceReady(): void {
+    if (this.#phase !== 'running') return;
+    const [reason] = this.#notReadyReasons();
+    if (reason === undefined) this.#tellServiceManager('READY=1', addressesOf(this.#configuration).join(', '));
+    else setTimeout(() => this.#announceReady(), READY_POLL_MS).unref();
+  }
+
+  #tellServiceManager(state: 'READY=1' | 'STOPPING=1', status: string): void {
+    notifyServiceManager(state, status, (why) =>
+      this.#deps.telemetry.log.warn('cannot tell the service manager', { state, why }),
+    );
   }
 
   #notReadyReasons(): readonly string[] {
@@ -248,3 +278,5 @@ async function withNewFiles(baseline: FileSignatures, files: readonly string[]):
   }
   return merged;
 }
+
+const READY_POLL_MS = 100; // a replacement starts after 200 ms at the earliest

@@ -11,6 +11,7 @@ import { backendStatuses, liveSources } from './live-sources.ts';
 import { LocalDataPath } from './local-data-path.ts';
 import { processParts } from './process-parts.ts';
 import { ProxyProcess, type ProxyProcessParts } from './proxy-process.ts';
+import { inheritedSocketsWarning } from './service-manager.ts';
 import { buildTelemetry, type ProcessTelemetry } from './telemetry.ts';
 import { autoWorkers, usableCores } from './usable-cores.ts';
 import { version } from './version.ts';
@@ -43,6 +44,8 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
   const telemetry = openTelemetry(loaded.configuration.settings, version());
   for (const warning of loaded.warnings)
     telemetry.log.warn('configuration warning', { warning: formatDiagnostic(warning) });
+  const inherited = inheritedSocketsWarning(env, [process.pid, process.ppid]); // the launcher's, where that stays
+  if (inherited !== null) telemetry.log.warn('configuration warning', { warning: inherited });
   const { workers } = loaded.configuration.settings;
   const carrier = carrierFor(
     workers === 'auto' ? autoWorkers(usableCores(), process.constrainedMemory()) : workers,

@@ -26,4 +26,11 @@ export function notifyServiceManager(
   child.unref();
 }
 
+/** sd_listen_fds(3): sockets that a `.socket` unit handed over are not used, and keep their addresses from being bound. null: none were. */
+export function inheritedSocketsWarning(env: NodeJS.ProcessEnv, pids: readonly number[]): string | null {
+  const { LISTEN_FDS: count, LISTEN_PID: pid } = env;
+  if (!count || !pids.map(String).includes(pid ?? '')) return null;
+  return `Sockets are handed over (LISTEN_FDS=${count}), which is not supported: Sallyport binds its addresses itself; disable the .socket unit`;
+}
+
 const TIMEOUT_MS = 5000; // it waits until the manager has taken the message, which is at once

@@ -23,8 +23,8 @@ export class CertificateMetrics {
   readonly #loaded: Family;
   readonly #fileModified: Family;
   readonly #info: Family;
-  /** By digest: a reload that keeps a certificate keeps the time at which it was loaded. */
-  #loadedAtMs = new Map<string, number>();
+  /** By digest: a reload that keeps a certificate keeps the time at which it was loaded, unless it was read from a file written since. */
+  #loadedAt = new Map<string, LoadTime>();
   #hostNames = new Map<string, ReadonlySet<string>>();
 
   constructor(registry: Registry) {
@@ -36,7 +36,7 @@ export class CertificateMetrics {
     this.#loaded = gauge('loaded_timestamp_seconds', 'When this process took the certificate into use.', labels);
     this.#fileModified = gauge(
       'file_modified_timestamp_seconds',
-      'Modification time of the file it came from; later than loaded means that a rotation was not picked up.',
+      'When its file, or that of its key, was last written; later than loaded means that a rotation was not picked up.',
       labels,
     );
     this.#info = gauge('info', 'Always 1; says which certificate it is.', [
@@ -52,29 +52,34 @@ export class CertificateMetrics {
   loaded(certificates: readonly LoadedCertificate[], wallMs: number): void {
     for (const family of [this.#notAfter, this.#notBefore, this.#loaded, this.#fileModified, this.#info])
       family.clear();
-    const loadedAtMs = new Map<string, number>();
+    const loadedAt = new Map<string, LoadTime>();
     const hostNames = new Map<string, ReadonlySet<string>>();
     for (const certificate of certificates) {
       const { name, role } = certificate;
-      const sinceMs = this.#loadedAtMs.get(certificate.digest) ?? wallMs;
-      loadedAtMs.set(certificate.digest, sinceMs);
+      const { fileModifiedMs } = certificate;
+      const before = this.#loadedAt.get(certificate.digest);
+      const sinceMs = before?.fileModifiedMs === fileModifiedMs ? before.wallMs : wallMs;
+      loadedAt.set(certificate.digest, { wallMs: sinceMs, fileModifiedMs });
       if (role === 'server') hostNames.set(name, new Set(certificate.hostNames));
       this.#notAfter.series(name, role).value = certificate.notAfterMs / 1000;
       this.#notBefore.series(name, role).value = certificate.notBeforeMs / 1000;
       this.#loaded.series(name, role).value = sinceMs / 1000;
-      if (certificate.fileModifiedMs !== null) {
-        this.#fileModified.series(name, role).value = certificate.fileModifiedMs / 1000;
-      }
+      if (fileModifiedMs !== null) this.fileModified(certificate, fileModifiedMs);
       const subject = certificate.subject.slice(0, MAX_SUBJECT);
       this.#info.series(name, role, subject, certificate.keyType, certificate.serial, certificate.sha256).value = 1;
     }
-    this.#loadedAtMs = loadedAtMs;
+    this.#loadedAt = loadedAt;
     this.#hostNames = hostNames;
+  }
+
+  /** Its file is newer than what is in use: to be called when a reload was refused. */
+  fileModified({ name, role }: Pick<LoadedCertificate, 'name' | 'role'>, modifiedMs: number): void {
+    this.#fileModified.series(name, role).value = modifiedMs / 1000;
   }
 
   /** When the certificate with this digest was taken into use, or null. */
   loadedAtMs(digest: string): number | null {
-    return this.#loadedAtMs.get(digest) ?? null;
+    return this.#loadedAt.get(digest)?.wallMs ?? null;
   }
 
   /** How the certificate of that name covers a (lower-case) server name. */
@@ -84,6 +89,11 @@ export class CertificateMetrics {
     if (hostNames.has(sni)) return 'exact';
     return hostNames.has(`*${sni.slice(sni.indexOf('.'))}`) ? 'wildcard' : 'none';
   }
+}
+
+interface LoadTime {
+  readonly wallMs: number;
+  readonly fileModifiedMs: number | null;
 }
 
 const MAX_SUBJECT = 256;

@@ -363,6 +363,7 @@ function clientCertificate(chain: readonly Issued[]): LinkedCertificate {
     serial: '',
     sha256: '',
     file: null,
+    privateKeyFile: null,
     fileModifiedMs: null,
   };
 }

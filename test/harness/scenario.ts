@@ -16,6 +16,7 @@ export interface ScenarioOptions {
   readonly sallyport?: Record<string, unknown>;
   /** Of the process under test. */
   readonly nodeArgs?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export interface ScenarioService {
@@ -74,7 +75,7 @@ export async function startScenario(options: ScenarioOptions): Promise<Scenario>
       typeof next === 'string' ? next : JSON.stringify(scenarioConfiguration(next, port, adminPort), null, 2),
     );
   await write(options);
-  const proxy = await runSallyport({ config: configFile, nodeArgs: options.nodeArgs ?? [] });
+  const proxy = await runSallyport({ config: configFile, nodeArgs: options.nodeArgs ?? [], env: options.env ?? {} });
   return {
     folder,
     configFile,

@@ -318,6 +318,19 @@ describe('certificate metrics', () => {
       '{name="new",role="client",subject="CN=x",key_type="P-256",serial="01",sha256="ab"}',
     ]);
   });
+
+  test('a file that is touched is loaded anew, also where it says the same', async () => {
+    const metrics = new Metrics('1');
+    metrics.certificates.loaded([certificate({ fileModifiedMs: 5000 })], 10_000);
+    metrics.certificates.fileModified({ name: 'x', role: 'server' }, 15_000);
+    expect(await series(metrics, 'sallyport_certificate_file_modified_timestamp_seconds')).toEqual({
+      '{name="x",role="server"}': 15,
+    });
+    metrics.certificates.loaded([certificate({ fileModifiedMs: 15_000 })], 20_000);
+    expect(await series(metrics, 'sallyport_certificate_loaded_timestamp_seconds')).toEqual({
+      '{name="x",role="server"}': 20,
+    });
+  });
 });
 
 describe('CRL metrics', () => {
@@ -391,6 +404,7 @@ function certificate(facts: Partial<LinkedCertificate>): LinkedCertificate {
     serial: '01',
     sha256: 'ab',
     file: null,
+    privateKeyFile: null,
     fileModifiedMs: null,
     ...facts,
   };
