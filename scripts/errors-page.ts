@@ -1,5 +1,6 @@
 import { CODES } from '../src/base/error-codes.ts';
 import type { CodeSpec } from '../src/base/errors.ts';
+import { UNMET_WORDS } from './unmet-words.ts';
 
 /** The text of docs/errors.md, from the one table of codes. */
 export function errorsPage(): string {
@@ -9,7 +10,8 @@ export function errorsPage(): string {
       .filter(([, spec]) => keep(spec))
       .map(([code, spec]) => {
         const word = spec.statusDetails === code ? `\`${code}\`` : `\`${spec.statusDetails}\` (${code})`;
-        return `| ${word} | ${spec.status === 0 ? '-' : spec.status} | ${spec.proxyStatus ?? '-'} | ${spec.doc} |`;
+        const doc = spec.unreachable === undefined ? spec.doc : `${spec.doc} Not reachable: ${spec.unreachable}`;
+        return `| ${word} | ${spec.status === 0 ? '-' : spec.status} | ${spec.proxyStatus ?? '-'} | ${doc} |`;
       });
     return [
       `## ${title}`,
@@ -50,5 +52,13 @@ export function errorsPage(): string {
       'No response: the connection is closed during or after the handshake.',
       (spec) => spec.status === 0,
     ),
+    '## Words that are not met',
+    '',
+    'Those that a load balancer can say by its documentation (spec 2.8), and this proxy never does.',
+    '',
+    '| statusDetails | because |',
+    '|---|---|',
+    ...Object.entries(UNMET_WORDS).map(([word, reason]) => `| \`${word}\` | ${reason} |`),
+    '',
   ].join('\n');
 }

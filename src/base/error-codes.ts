@@ -110,15 +110,6 @@ export const CODES = {
     level: 'info',
     doc: 'This method does not allow a body.',
   },
-  required_body_but_no_content_length: {
-    status: 411,
-    statusDetails: 'required_body_but_no_content_length',
-    proxyStatus: 'http_request_error',
-    source: 'client',
-    retry: 'no',
-    level: 'info',
-    doc: 'The method needs a body and the request declares none.',
-  },
   misdirected_request: {
     status: 421,
     statusDetails: 'misdirected_request',
@@ -193,16 +184,6 @@ export const CODES = {
     retryAfterSec: 1,
     doc: 'As many requests as circuitBreakers.maxRequests allows are under way at the backend service.',
   },
-  request_limit_reached: {
-    status: 503,
-    statusDetails: 'failed_to_pick_backend',
-    proxyStatus: 'connection_limit_reached',
-    source: 'proxy',
-    retry: 'no',
-    level: 'warn',
-    doc: 'A limit of this proxy (sallyport.limits) is reached.',
-    retryAfterSec: 1,
-  },
   client_rate_exceeded: {
     status: 429,
     statusDetails: 'throttled_by_security_policy',
@@ -249,15 +230,6 @@ export const CODES = {
     retry: 'no',
     level: 'info',
     doc: 'A stream still ran when drain.timeoutSec was over, and was cut.',
-  },
-  early_data_rejected: {
-    status: 425,
-    statusDetails: 'early_data_rejected',
-    proxyStatus: 'http_request_error',
-    source: 'proxy',
-    retry: 'no',
-    level: 'info',
-    doc: 'A 0-RTT request that the policy does not allow.',
   },
   backend_connect_refused: {
     status: 502,
@@ -401,7 +373,8 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'The backend sent no certificate. Not reachable: no suite that is offered works without one.',
+    doc: 'The backend sent no certificate.',
+    unreachable: 'no suite that is offered works without one.',
   },
   server_cert_pki_too_large: {
     status: 502,
@@ -419,7 +392,8 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'The trust config does not exist. Not reachable: a reference to one that is missing is refused when the configuration is loaded.',
+    doc: 'The trust config does not exist.',
+    unreachable: 'a reference to one that is missing is refused when the configuration is loaded.',
   },
   server_cert_unsupported_elliptic_curve_key: {
     status: 502,
@@ -446,7 +420,8 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'The verifier failed in a way that is a defect of this proxy. Not reachable: no chain is known that leads to it.',
+    doc: 'The verifier failed in a way that is a defect of this proxy.',
+    unreachable: 'no chain is known that leads to it.',
   },
   server_cert_validation_not_performed: {
     status: 502,
@@ -455,7 +430,8 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'Authentication is configured without anything to verify against. Not reachable: it is refused when the configuration is loaded, and by the verifier as an untrusted chain.',
+    doc: 'Authentication is configured without anything to verify against.',
+    unreachable: 'it is refused when the configuration is loaded, and by the verifier as an untrusted chain.',
   },
   server_cert_validation_search_limit_exceeded: {
     status: 502,
@@ -473,7 +449,8 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'Verification took too long. Not reachable: budgets bound the work, not the time (server_cert_validation_search_limit_exceeded).',
+    doc: 'Verification took too long.',
+    unreachable: 'budgets bound the work, not the time (server_cert_validation_search_limit_exceeded).',
   },
   server_cert_validation_unavailable: {
     status: 502,
@@ -482,7 +459,8 @@ export const CODES = {
     source: 'backend',
     retry: 'yes',
     level: 'warn',
-    doc: 'Verification is not available. Not reachable: the verifier is part of this process.',
+    doc: 'Verification is not available.',
+    unreachable: 'the verifier is part of this process.',
   },
   client_cert_not_provided: {
     status: 0,
@@ -563,7 +541,8 @@ export const CODES = {
     source: 'client',
     retry: 'no',
     level: 'info',
-    doc: 'Verification took too long. Not reachable: budgets bound the work, not a clock.',
+    doc: 'Verification took too long.',
+    unreachable: 'budgets bound the work, not a clock.',
   },
   client_cert_validation_search_limit_exceeded: {
     status: 0,
@@ -608,7 +587,8 @@ export const CODES = {
     source: 'client',
     retry: 'no',
     level: 'info',
-    doc: 'The verifier failed in a way that is a defect of this proxy. Not reachable as far as is known.',
+    doc: 'The verifier failed in a way that is a defect of this proxy.',
+    unreachable: 'no chain is known that leads to it.',
   },
   client_cert_trust_config_not_found: {
     status: 0,
@@ -617,7 +597,8 @@ export const CODES = {
     source: 'client',
     retry: 'no',
     level: 'info',
-    doc: 'The trust config does not exist. Not reachable: a reference to one that does not exist is a configuration error.',
+    doc: 'The trust config does not exist.',
+    unreachable: 'a reference to one that does not exist is a configuration error.',
   },
   client_cert_exceeded_size_limit: {
     status: 0,

@@ -17,6 +17,8 @@ export interface CodeSpec {
   readonly retry: Retry;
   readonly level: 'info' | 'warn' | 'error';
   readonly doc: string;
+  /** Why no request or handshake leads to it; absent: one does, and a test has it. */
+  readonly unreachable?: string;
   /** Sent as Retry-After (RFC 9110 section 10.2.3): the refusal is about load, and a request that comes later may be served. */
   readonly retryAfterSec?: number;
 }

@@ -168,8 +168,10 @@ function requestUrl(record: ExchangeRecord): string {
   return target === '*' ? `${scheme}://${authority}` : `${scheme}://${authority}${target}`;
 }
 
-function detailMember(error: ProxyError): string {
-  return error.detail === '' ? '' : `,"detail":${quote(error.detail, MAX_DETAIL)}`;
+/** Begins with our code where its word is one that several codes share. */
+function detailMember({ code, detail, spec }: ProxyError): string {
+  if (code === spec.statusDetails) return detail === '' ? '' : `,"detail":${quote(detail, MAX_DETAIL)}`;
+  return `,"detail":${quote(detail === '' ? code : `${code}: ${detail}`, MAX_DETAIL)}`;
 }
 
 /** With six decimals; toFixed() costs five times as much (measured: 0.25 µs against 0.05 µs). */

@@ -7,7 +7,7 @@ describe('the table of codes', () => {
     '%s has a status that fits its source and a word without surprises',
     (_code, spec) => {
       expect(spec.statusDetails).toMatch(/^[a-z][a-z0-9_]*$/);
-      if (spec.source === 'client') expect([0, 400, 408, 411, 413, 421, 499]).toContain(spec.status);
+      if (spec.source === 'client') expect([0, 400, 408, 413, 421, 499]).toContain(spec.status);
       if (spec.source === 'backend') expect([502, 504]).toContain(spec.status);
       expect(spec.doc).toMatch(/\.$/);
     },

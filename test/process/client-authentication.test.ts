@@ -354,13 +354,14 @@ test('a client that REJECT_INVALID refuses leaves a handshake line with statusDe
   expect(proxy.log.filter((each) => JSON.stringify(each).includes('/refused'))).toEqual([]);
 });
 
+const lineOf = (path: string) =>
+  proxy.waitForLog(
+    (line) => (line['httpRequest'] as { requestUrl?: string } | undefined)?.requestUrl?.endsWith(path) === true,
+  );
+
 test('the access log says who the client is', async () => {
   await send(open(ports.strict, identity(alice, issuing)), '/log-verified');
   await send(open(ports.allowing, identity(stranger)), '/log-stranger');
-  const lineOf = (path: string) =>
-    proxy.waitForLog(
-      (line) => (line['httpRequest'] as { requestUrl?: string } | undefined)?.requestUrl?.endsWith(path) === true,
-    );
   expect((await lineOf('/log-verified'))['tls']).toMatchObject({
     clientCertPresent: true,
     clientCertChainVerified: true,
@@ -380,8 +381,11 @@ describe('421 (security rule 23)', () => {
     'answers a request for %s',
     async (host) => {
       const socket = open(ports.allowing);
-      expect(await send(socket, '/', [`Host: ${host}`])).toMatch(/^HTTP\/1\.1 421 /);
+      const path = `/at-${host}`;
+      expect(await send(socket, path, [`Host: ${host}`])).toMatch(/^HTTP\/1\.1 421 /);
       expect(heads).toEqual([]);
+      const line = await lineOf(path);
+      expect(line).toMatchObject({ statusDetails: 'misdirected_request', httpRequest: { status: 421 } });
       // and the connection goes on with what it is for
       expect(await send(socket, '/')).toMatch(/^HTTP\/1\.1 200 /);
     },

@@ -282,4 +282,16 @@ describe('AccessLog', () => {
       detail: '61,441 bytes',
     });
   });
+
+  test('begins the detail with our code where several share a word, and only there', () => {
+    const { log, lines } = accessLog();
+    log.badRequest(connectionFacts(), new ProxyError('client_rate_exceeded'));
+    log.badRequest(connectionFacts(), new ProxyError('backend_connect_refused', { detail: 'ECONNREFUSED' }));
+    log.badRequest(connectionFacts(), new ProxyError('backend_timeout'));
+    expect(lines.parsed.map(({ detail }) => detail)).toEqual([
+      'client_rate_exceeded',
+      'backend_connect_refused: ECONNREFUSED',
+      undefined,
+    ]);
+  });
 });
