@@ -15,11 +15,13 @@ export interface ProxiedScenario {
   stop(): Promise<void>;
 }
 
-/** The backend answers with the request's header fields as JSON, and echoes WebSockets. */
+/** The backend answers with the request's header fields as JSON, once it has the body, and echoes WebSockets. */
 export async function startProxiedScenario(
   sallyport: NonNullable<ScenarioOptions['sallyport']> = {},
 ): Promise<ProxiedScenario> {
-  const backend = createServer((request, response) => response.end(JSON.stringify(request.headers)));
+  const backend = createServer((request, response) => {
+    request.resume().once('end', () => response.end(JSON.stringify(request.headers)));
+  });
   const webSockets = new WebSocketServer({ server: backend });
   webSockets.on('connection', (socket) => socket.on('message', (data) => socket.send(data as Buffer)));
   backend.listen(0, '127.0.0.1');
