@@ -20,7 +20,9 @@ test.each(doors)('h2load %s: every request is answered, counted and logged', asy
   const { scenario } = proxied;
   const before = [await scenario.metric('sallyport_requests_total'), lines().length] as const;
   const { exitCode, stdout } = await runTool('h2load', [
-    ...['--requests', '2000', '--clients', '8', '--max-concurrent-streams', '32'],
+    '--requests=2000',
+    '--clients=8',
+    '--max-concurrent-streams=32',
     `${url()}/`,
   ]);
   expect([exitCode, stdout]).toEqual([0, expect.stringContaining('2000 succeeded, 0 failed, 0 errored, 0 timeout')]);
