@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isLoopback, isOwnHost } from './admin-host.ts';
+import { listenOnSocket } from './admin-socket.ts';
 import type { AdminSources } from './admin-sources.ts';
+import { checkBearerToken } from './bearer-token.ts';
 import { PAGE_HTML } from './page.ts';
 import { PAGE_SCRIPT } from './page-script.ts';
 import { PAGE_STYLE } from './page-style.ts';
@@ -13,6 +16,8 @@ export interface AdminSettings {
   /** Host names that the Host header may have beside `localhost` and IP literals. */
   readonly hosts: readonly string[];
   readonly dangerExposeDetails: boolean;
+  /** A UNIX socket, absolute, instead of address and port. */
+  readonly socket?: string | undefined;
 }
 
 /**
@@ -22,14 +27,17 @@ export interface AdminSettings {
 export class AdminServer {
   readonly #settings: AdminSettings;
   readonly #sources: AdminSources;
+  readonly #token: () => string | null;
   readonly #server: Server;
   /** Off loopback only what probes and Prometheus need is served. */
   readonly #showsDetails: boolean;
 
-  constructor(settings: AdminSettings, sources: AdminSources) {
+  /** `token`: what everything but the probes asks for, read anew for each request (security rule 38); null: nothing is asked for. */
+  constructor(settings: AdminSettings, sources: AdminSources, token: () => string | null) {
     this.#settings = settings;
     this.#sources = sources;
-    this.#showsDetails = settings.dangerExposeDetails || isLoopback(settings.address);
+    this.#token = token;
+    this.#showsDetails = settings.dangerExposeDetails || settings.socket !== undefined || isLoopback(settings.address);
     this.#server = createServer(SERVER_OPTIONS, (request, response) => void this.#answer(request, response));
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.setTimeout(SOCKET_TIMEOUT_MS);
@@ -37,27 +45,28 @@ export class AdminServer {
 
   /** Rejects with a message for the operator when the address cannot be bound. */
   async listen(): Promise<void> {
-    const { address, port } = this.#settings;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', reject);
-    this.#server.listen({ host: address, port }, resolve);
+    const { address, port, socket } = this.#settings;
     try {
-      await promise;
+      if (socket === undefined) {
+        this.#server.listen({ host: address, port });
+        await once(this.#server, 'listening');
+      } else await listenOnSocket(this.#server, socket);
     } catch (error) {
       const found = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
       throw new Error(
-        `Cannot listen on ${hostPort(address, port)} (sallyport.admin): ${found}; stop what listens there, or change admin.port`,
+        `Cannot listen on ${this.address} (sallyport.admin): ${found}; stop what listens there, or change admin.${socket === undefined ? 'port' : 'socket'}`,
         { cause: error },
       );
     }
-    this.#server.off('error', reject);
     this.#server.on('error', () => {}); // EMFILE while accepting: the connection is gone, the server is not
   }
 
-  /** 'address:port' as bound; the configured one before listen(). */
+  /** 'address:port' as bound, the configured one before listen(); the path of a UNIX socket. */
   get address(): string {
+    const { address, port, socket } = this.#settings;
+    if (socket !== undefined) return socket;
     const bound = this.#server.address() as AddressInfo | null;
-    return bound === null ? hostPort(this.#settings.address, this.#settings.port) : hostPort(bound.address, bound.port);
+    return bound === null ? hostPort(address, port) : hostPort(bound.address, bound.port);
   }
 
   /** Ends open connections too. Harmless before listen(). */
@@ -78,6 +87,7 @@ export class AdminServer {
         'content-type': answer.contentType,
         'content-length': Buffer.byteLength(answer.body),
         ...(answer.status === 405 && { allow: 'GET, HEAD' }),
+        ...(answer.challenge && { 'www-authenticate': answer.challenge }),
       });
       response.end(request.method === 'HEAD' ? undefined : answer.body);
     } catch {
@@ -98,8 +108,12 @@ export class AdminServer {
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return text(405, 'Only GET and HEAD: this server changes nothing');
     const path = (request.url ?? '').split('?', 1)[0]!;
-    const open = this.#openRoute(path);
-    if (open !== null) return open;
+    const probe = this.#probeRoute(path);
+    if (probe !== null) return probe;
+    const token = this.#token();
+    const check = token === null ? 'right' : checkBearerToken(valuesOf(request.rawHeaders, 'authorization'), token);
+    if (check !== 'right') return UNAUTHORIZED[check];
+    if (path === '/metrics') return this.#metrics();
     if (!this.#showsDetails) {
       return text(
         403,
@@ -109,14 +123,18 @@ export class AdminServer {
     return this.#detailRoute(path);
   }
 
-  #openRoute(path: string): Answer | Promise<Answer> | null {
+  #probeRoute(path: string): Answer | null {
     if (path === '/livez') return text(200, 'ok');
     if (path === '/readyz') {
       const reasons = this.#sources.readiness();
       return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
     }
-    if (path !== '/metrics') return null;
-    return this.#sources.metrics().then(({ contentType, text: body }) => ({ status: 200, contentType, body }));
+    return null;
+  }
+
+  async #metrics(): Promise<Answer> {
+    const { contentType, text: body } = await this.#sources.metrics();
+    return { status: 200, contentType, body };
   }
 
   async #detailRoute(path: string): Promise<Answer> {
@@ -145,6 +163,8 @@ interface Answer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** WWW-Authenticate. */
+  readonly challenge?: string;
 }
 
 function text(status: number, body: string): Answer {
@@ -163,6 +183,11 @@ function hostPort(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+const TOKEN_WANTED = 'Send Authorization: Bearer with the token in the file that sallyport.admin.tokenFile names';
+const UNAUTHORIZED = {
+  absent: { ...text(401, TOKEN_WANTED), challenge: 'Bearer realm="sallyport"' },
+  wrong: { ...text(401, TOKEN_WANTED), challenge: 'Bearer realm="sallyport", error="invalid_token"' },
+} as const;
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy':

@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import { digestOf } from '../base/digest.ts';
 import { normalAddress, singlePort } from './address.ts';
+import type { AdminToken } from './admin-token.ts';
 import { authenticationOf, endpointsOf, isStreamed, isTls } from './backend-identity.ts';
 import { certificatesOf, linkCertificateMap } from './certificate-maps.ts';
 import { type CidrBlock, cidrBlock } from './cidr.ts';
@@ -37,6 +38,7 @@ import type { TicketSecrets } from './ticket-secrets.ts';
 type Material = Pick<RuleContext, 'graph' | 'certificates' | 'trustConfigs'> & {
   readonly settings: SallyportSpec;
   readonly ticketSecrets: TicketSecrets;
+  readonly adminToken: AdminToken;
   readonly warnings: readonly Diagnostic[];
 };
 
@@ -49,7 +51,7 @@ export function linkConfiguration(
   settingsSection: Section | null,
   files: readonly string[],
 ): LinkedConfiguration {
-  const { graph, ticketSecrets } = material;
+  const { graph, ticketSecrets, adminToken } = material;
   const settings = linkSettings(material.settings, settingsSection);
   const proxies = new Map<Resource, LinkedProxy>();
   for (const [proxy, spec] of specs(graph, 'targetHttpsProxies'))
@@ -85,6 +87,7 @@ export function linkConfiguration(
     revocation: trustConfigs.map(({ name, revocation }) => ({ name, digest: revocation?.digest })),
     settings,
     ticketSecrets: ticketSecrets.secrets.map((secret) => Buffer.from(secret).toString('hex')),
+    adminToken,
   });
   const certificateWarnings = warningsByCertificate(certificates, material.warnings);
   const redacted = redactedConfiguration(material, settingsSection);
@@ -98,6 +101,7 @@ export function linkConfiguration(
     sslPolicies,
     settings,
     ticketSecrets,
+    adminToken,
     certificateWarnings,
     files,
     redacted,
@@ -278,13 +282,18 @@ function linkTls(
 
 function linkSettings(spec: SallyportSpec, section: Section | null): SallyportSettings {
   const { destination } = spec.accessLog;
-  const isPath = destination !== 'stdout' && !isAbsolute(destination);
+  const { socket, ...admin } = spec.admin;
+  const absolute = (path: string) => (isAbsolute(path) ? path : join(section?.document.folder ?? '.', path));
   return {
     ...spec,
-    admin: { ...spec.admin, address: must(normalAddress(spec.admin.address)) },
+    admin: {
+      ...admin,
+      address: must(normalAddress(admin.address)),
+      ...(socket !== undefined && { socket: absolute(socket) }),
+    },
     accessLog: {
       ...spec.accessLog,
-      destination: isPath ? join(section?.document.folder ?? '.', destination) : destination,
+      destination: destination === 'stdout' ? destination : absolute(destination),
     },
     dns: { ...spec.dns, dangerAllowPrivateNames: spec.dns.dangerAllowPrivateNames.map((name) => name.toLowerCase()) },
     dangerBackendMinTlsVersion: spec.dangerBackendMinTlsVersion ?? null,

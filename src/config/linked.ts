@@ -1,6 +1,7 @@
 import type { Digest } from '../base/digest.ts';
 import type { CustomHeader } from '../http/header-template.ts';
 import type { Revocation } from '../pki/revocation.ts';
+import type { AdminToken } from './admin-token.ts';
 import type { CidrBlock } from './cidr.ts';
 import type { LinkedUrlMap } from './linked-url-map.ts';
 import type { TicketSecrets } from './ticket-secrets.ts';
@@ -23,6 +24,7 @@ export interface LinkedConfiguration {
   readonly settings: SallyportSettings;
   /** What ticket keys are derived from. Secret: never logged, never in `redacted`. */
   readonly ticketSecrets: TicketSecrets;
+  readonly adminToken: AdminToken;
   /** What is wrong with a certificate without being an error, by 'collection/name'. */
   readonly certificateWarnings: Readonly<Record<string, readonly string[]>>;
   /** Every file that was read, absolute, and the folder if one was given (a new file in it counts): what a reload watches. */
@@ -319,6 +321,9 @@ export interface SallyportSettings {
     readonly port: number;
     readonly hosts: readonly string[];
     readonly dangerExposeDetails: boolean;
+    readonly tokenFile?: string | undefined;
+    /** Absolute; instead of address and port. */
+    readonly socket?: string | undefined;
   };
   readonly workers: number | 'auto';
   readonly drain: { readonly delaySec: number; readonly timeoutSec: number };

@@ -1,3 +1,4 @@
+import { readAdminToken } from './admin-token.ts';
 import { collectResources } from './collect-resources.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import type { ConfigurationDocument } from './document.ts';
@@ -89,6 +90,7 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
   }
   const material = await readMaterial(graph, { findings, files, nowMs });
   const ticketSecrets = await readTicketSecrets(settings, sections[0] ?? null, { findings, files, nowMs });
+  const adminToken = await readAdminToken(settings, sections[0] ?? null, { findings, files });
   const context: RuleContext = { graph, findings, nowMs, ...material, settings };
   checkSettings(context, sections[0] ?? null);
   checkListeners(context);
@@ -115,11 +117,11 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
   if (isWhole) checkIdentityHeaders(context);
 
   const warnings = findings.sorted('warning');
-  if (findings.errors > 0 || settings === null || ticketSecrets === null) {
+  if (findings.errors > 0 || settings === null || ticketSecrets === null || adminToken === null) {
     return { ok: false, diagnostics: findings.sorted('error'), warnings, files: files.paths };
   }
   const configuration = linkConfiguration(
-    { graph, ...material, settings, ticketSecrets, warnings },
+    { graph, ...material, settings, ticketSecrets, adminToken, warnings },
     sections[0] ?? null,
     files.paths,
   );

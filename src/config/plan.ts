@@ -188,7 +188,7 @@ function healthLine(check: LinkedHealthCheck): string {
 function settingsLines({ settings, backendServices }: LinkedConfiguration): readonly string[] {
   const { admin, drain, limits } = settings;
   return [
-    `admin ${hostPort(admin.address, admin.port)}`,
+    `admin ${admin.socket ?? hostPort(admin.address, admin.port)}${admin.tokenFile === undefined ? '' : ', with a bearer token'}`,
     `workers ${settings.workers}, drain ${drain.delaySec} s + ${drain.timeoutSec} s`,
     `access log ${settings.accessLog.format} to ${settings.accessLog.destination}, sample rate ${settings.accessLog.sampleRate}`,
     `limits ${Object.entries(limits)

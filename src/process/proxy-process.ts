@@ -62,10 +62,11 @@ export class ProxyProcess {
     this.#end = resolve;
     this.#deps = deps;
     this.#configuration = configuration;
-    this.#admin = new AdminServer(configuration.settings.admin, {
-      readiness: () => this.#notReadyReasons(),
-      ...deps.sources(() => this.#configuration),
-    });
+    this.#admin = new AdminServer(
+      configuration.settings.admin,
+      { readiness: () => this.#notReadyReasons(), ...deps.sources(() => this.#configuration) },
+      () => this.#configuration.adminToken.text,
+    );
   }
 
   /** Binds everything and installs the signals. Rejects, everything closed, when an address cannot be bound. */

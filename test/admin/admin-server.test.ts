@@ -34,7 +34,7 @@ afterEach(async () => {
 });
 
 async function start(settings: Partial<AdminSettings> = {}, sources: Partial<AdminSources> = {}): Promise<number> {
-  const server = new AdminServer({ ...SETTINGS, ...settings }, { ...SOURCES, ...sources });
+  const server = new AdminServer({ ...SETTINGS, ...settings }, { ...SOURCES, ...sources }, () => null);
   await server.listen();
   opened.push(server);
   return Number(server.address.slice(server.address.lastIndexOf(':') + 1));
@@ -222,13 +222,13 @@ describe('AdminServer', () => {
 
   test('`listen()` says which address and setting when it cannot bind', async () => {
     const port = await start();
-    await expect(new AdminServer({ ...SETTINGS, port }, SOURCES).listen()).rejects.toThrow(
+    await expect(new AdminServer({ ...SETTINGS, port }, SOURCES, () => null).listen()).rejects.toThrow(
       `Cannot listen on 127.0.0.1:${port} (sallyport.admin): EADDRINUSE`,
     );
   });
 
   test('`close()` ends open connections, and is harmless before `listen()` and twice', async () => {
-    const server = new AdminServer(SETTINGS, SOURCES);
+    const server = new AdminServer(SETTINGS, SOURCES, () => null);
     await server.close();
     await server.listen();
     const socket = connect(Number(server.address.split(':')[1]), '127.0.0.1');

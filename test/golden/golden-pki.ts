@@ -82,6 +82,7 @@ export async function makeGoldenPki(): Promise<GoldenPki> {
   folder.write('passphrase.txt', `${GOLDEN_PASSPHRASE}\n`, 0o600);
   secrets.push(GOLDEN_PASSPHRASE);
   writeTicketSecrets(folder, secrets);
+  writeAdminTokens(folder, secrets);
   write('client', await client({}));
   write('client-server-usage', await client({ extendedKeyUsage: ['serverAuth'] }));
   write('client-no-usage', await client({ extendedKeyUsage: null }));
@@ -147,3 +148,14 @@ function writeTicketSecrets(folder: TempFolder, secrets: string[]): void {
 export const GOLDEN_PASSPHRASE = 'golden passphrase of the PKCS#12 files';
 const FROM = new Date(Date.UTC(2026, 0, 1));
 const UNTIL = new Date(Date.UTC(2035, 0, 1));
+
+function writeAdminTokens(folder: TempFolder, secrets: string[]): void {
+  const good = randomBytes(16).toString('hex');
+  const short = good.slice(1);
+  const odd = `${good} ${good}`;
+  secrets.push(good, short);
+  folder.write('admin-good.token', `${good}\n`);
+  folder.write('admin-public.token', good, 0o644);
+  folder.write('admin-short.token', short);
+  folder.write('admin-odd.token', odd);
+}

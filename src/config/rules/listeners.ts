@@ -5,7 +5,7 @@ import { forEachSpec, type RuleContext } from './context.ts';
 /** Addresses and ports of forwarding rules and of the admin server; no two of them on one. */
 export function checkListeners({ graph, findings, settings }: RuleContext): void {
   const taken: { readonly label: string; readonly address: string; readonly port: number }[] = [];
-  if (settings !== null) {
+  if (settings !== null && settings.admin.socket === undefined) {
     const address = normalAddress(settings.admin.address);
     if (address !== null) taken.push({ label: 'sallyport.admin', address, port: settings.admin.port });
   }

@@ -64,7 +64,8 @@ function ownDoors({ graph, settings }: RuleContext): readonly Door[] {
     const address = normalAddress(text);
     if (address !== null && port !== null && port !== 0) doors.push({ label, address, port });
   };
-  if (settings !== null) add('sallyport.admin', settings.admin.address, settings.admin.port);
+  if (settings !== null && settings.admin.socket === undefined)
+    add('sallyport.admin', settings.admin.address, settings.admin.port);
   forEachSpec(graph, 'forwardingRules', (rule, spec) => add(rule.label, spec.IPAddress, singlePort(spec.portRange)));
   return doors;
 }

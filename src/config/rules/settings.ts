@@ -1,8 +1,10 @@
 import { isIP } from 'node:net';
+import { isAbsolute, join } from 'node:path';
 import { normalAddress } from '../address.ts';
 import { isHostName } from '../host-name.ts';
 import { type Section, shownField } from '../resource.ts';
 import type { SallyportSpec } from '../schema/kinds.ts';
+import { nodeAt } from '../written.ts';
 import type { RuleContext } from './context.ts';
 
 /** Addresses, host names and what weakens security in `sallyport:`. */
@@ -24,6 +26,7 @@ export function checkSettings({ settings, findings }: RuleContext, section: Sect
       `Cannot accept admin.hosts[${index}]: found ${shownField(section, ['admin', 'hosts', index])}, expected a host name without port; correct it`,
     );
   }
+  checkSocket(admin.socket, findings, section);
   if (admin.dangerExposeDetails) {
     findings.warning(
       section,
@@ -50,6 +53,27 @@ export function checkSettings({ settings, findings }: RuleContext, section: Sect
       `Backends may use ${floor}, which RFC 8996 deprecates; remove dangerBackendMinTlsVersion once they speak TLS 1.2`,
     );
   }
+}
+
+/** Beside an address that somebody wrote it would be unclear where the server is. */
+function checkSocket(socket: string | undefined, findings: RuleContext['findings'], section: Section): void {
+  if (socket === undefined) return;
+  const path = ['admin', 'socket'];
+  const other = ['address', 'port'].find((field) => nodeAt(section.node, ['admin', field]).found);
+  if (other !== undefined) {
+    findings.error(
+      section,
+      path,
+      `Cannot accept admin.socket: found admin.${other} too, expected one place to listen on; remove one`,
+    );
+  }
+  const bytes = Buffer.byteLength(isAbsolute(socket) ? socket : join(section.document.folder, socket));
+  if (bytes <= LONGEST_SOCKET_PATH) return;
+  findings.error(
+    section,
+    path,
+    `Cannot accept admin.socket: found a path of ${bytes} bytes, expected at most ${LONGEST_SOCKET_PATH}, which is what the system takes; choose a shorter one`,
+  );
 }
 
 function checkDns(dns: SallyportSpec['dns'], findings: RuleContext['findings'], section: Section): void {
@@ -96,3 +120,5 @@ function isServer(text: string): boolean {
   const isAddress = inBrackets === undefined ? isIP(plain ?? '') === 4 : isIP(inBrackets) === 6;
   return isAddress && port >= 1 && port <= 65_535;
 }
+
+const LONGEST_SOCKET_PATH = 107; // unix(7): sun_path has 108 bytes, one of them NUL

@@ -193,7 +193,6 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
     geoipDatabase: '',
     trustedProxies: 'write proxyProtocol',
   },
-  'sallyport.admin': { tokenFile: '', socket: '' },
 };
 
 /** Values of supported fields that later work adds, or that this program will not have; `[]` as above. */

@@ -17,6 +17,12 @@ export const sallyportSchema = z.strictObject({
         .boolean()
         .default(false)
         .meta({ description: 'Serve configuration, certificates and handshakes off loopback too.' }),
+      tokenFile: z.string().min(1, 'expected a path, relative to this file').optional().meta({
+        description: 'A token of at least 32 characters; all but /livez and /readyz then needs Authorization: Bearer.',
+      }),
+      socket: z.string().min(1, 'expected a path, relative to this file').optional().meta({
+        description: 'A UNIX socket (mode 0600) to listen on instead of address and port.',
+      }),
     })
     .prefault({}),
   workers: z
