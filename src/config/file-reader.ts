@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { access, constants, lstat, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -18,6 +18,10 @@ export interface FileBytes extends Omit<FileText, 'text'> {
 export type FileReading = Reading<FileText>;
 
 type Reading<T> = { readonly file: T; readonly problem: null } | { readonly file: null; readonly problem: string };
+
+export type FileIdentity =
+  | { readonly identity: string; readonly problem: null }
+  | { readonly identity: null; readonly problem: string };
 
 /** All that one load saw of the file system, by absolute path. Holds keys and secrets. Can be cloned (structuredClone, IPC). */
 export interface FileReadings {
@@ -61,6 +65,22 @@ export class FileReader {
     if (!this.#wanted.has(absolute))
       this.#wanted.set(absolute, Promise.resolve({ file: null, problem: 'found a folder' }));
     return names;
+  }
+
+  /** True: it gives what an earlier load saw. */
+  get isReplay(): boolean {
+    return this.#isReplay;
+  }
+
+  /** What a file is known by, for those whose contents are read elsewhere; it is watched from now on. */
+  async identityOf(path: string, mostBytes: number): Promise<FileIdentity> {
+    const absolute = resolve(path);
+    const reading = this.#wanted.get(absolute) ?? (this.#isReplay ? NOT_RECORDED : identify(absolute, mostBytes));
+    this.#wanted.set(absolute, reading);
+    const { file, problem } = await reading;
+    return file === null
+      ? { identity: null, problem }
+      : { identity: Buffer.from(file.bytes).toString(), problem: null };
   }
 
   /** A UTF-8 text. */
@@ -137,6 +157,23 @@ async function placeOf(path: string): Promise<FilePlace> {
     return { target, signature: `${target}:${facts.dev}:${facts.ino}:${facts.size}:${facts.mtimeNs}:${facts.ctimeNs}` };
   } catch (error) {
     return { target: path, signature: `${MISSING}${(error as NodeJS.ErrnoException).code ?? ''}` };
+  }
+}
+
+/** Recorded like a file whose contents are its size and time. */
+async function identify(path: string, mostBytes: number): Promise<Reading<FileBytes>> {
+  try {
+    const facts = await stat(path);
+    if (!facts.isFile())
+      return { file: null, problem: facts.isDirectory() ? 'found a folder' : 'found no regular file' };
+    if (facts.size > mostBytes) {
+      return { file: null, problem: `found ${facts.size} bytes, expected at most ${mostBytes}` };
+    }
+    await access(path, constants.R_OK);
+    const bytes = Buffer.from(`${facts.size}:${facts.mtimeMs}`);
+    return { file: { bytes, path, modifiedMs: facts.mtimeMs, mode: facts.mode & 0o777 }, problem: null };
+  } catch (error) {
+    return { file: null, problem: await problemOf(error, path) };
   }
 }
 

@@ -6,6 +6,7 @@ import { authenticationOf, endpointsOf, isStreamed, isTls } from './backend-iden
 import { certificatesOf, linkCertificateMap } from './certificate-maps.ts';
 import { type CidrBlock, cidrBlock } from './cidr.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import type { GeoipDatabase } from './geoip-database.ts';
 import { linkBalancing, linkCircuitBreakers, linkOutlierDetection } from './link-balancing.ts';
 import { linkHealthCheck } from './link-health-check.ts';
 import { linkUrlMap } from './link-url-map.ts';
@@ -39,6 +40,7 @@ type Material = Pick<RuleContext, 'graph' | 'certificates' | 'trustConfigs'> & {
   readonly settings: SallyportSpec;
   readonly ticketSecrets: TicketSecrets;
   readonly adminToken: AdminToken;
+  readonly geoip: GeoipDatabase | null;
   readonly warnings: readonly Diagnostic[];
 };
 
@@ -51,7 +53,7 @@ export function linkConfiguration(
   settingsSection: Section | null,
   files: readonly string[],
 ): LinkedConfiguration {
-  const { graph, ticketSecrets, adminToken } = material;
+  const { graph, ticketSecrets, adminToken, geoip } = material;
   const settings = linkSettings(material.settings, settingsSection);
   const proxies = new Map<Resource, LinkedProxy>();
   for (const [proxy, spec] of specs(graph, 'targetHttpsProxies'))
@@ -86,6 +88,7 @@ export function linkConfiguration(
     certificates: certificates.map((certificate) => certificate.digest),
     revocation: trustConfigs.map(({ name, revocation }) => ({ name, digest: revocation?.digest })),
     settings,
+    geoip: geoip?.identity,
     ticketSecrets: ticketSecrets.secrets.map((secret) => Buffer.from(secret).toString('hex')),
     adminToken,
   });
@@ -102,6 +105,7 @@ export function linkConfiguration(
     settings,
     ticketSecrets,
     adminToken,
+    geoip,
     certificateWarnings,
     files,
     redacted,

@@ -3,6 +3,7 @@ import type { CustomHeader } from '../http/header-template.ts';
 import type { Revocation } from '../pki/revocation.ts';
 import type { AdminToken } from './admin-token.ts';
 import type { CidrBlock } from './cidr.ts';
+import type { GeoipDatabase } from './geoip-database.ts';
 import type { LinkedUrlMap } from './linked-url-map.ts';
 import type { TicketSecrets } from './ticket-secrets.ts';
 
@@ -25,6 +26,8 @@ export interface LinkedConfiguration {
   /** What ticket keys are derived from. Secret: never logged, never in `redacted`. */
   readonly ticketSecrets: TicketSecrets;
   readonly adminToken: AdminToken;
+  /** null: places of clients are not known. */
+  readonly geoip: GeoipDatabase | null;
   /** What is wrong with a certificate without being an error, by 'collection/name'. */
   readonly certificateWarnings: Readonly<Record<string, readonly string[]>>;
   /** Every file that was read, absolute, and the folder if one was given (a new file in it counts): what a reload watches. */

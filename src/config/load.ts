@@ -5,6 +5,7 @@ import type { ConfigurationDocument } from './document.ts';
 import type { Environment } from './expand.ts';
 import { FileReader, type FileReadings } from './file-reader.ts';
 import { Findings } from './findings.ts';
+import { openGeoipDatabase } from './geoip-database.ts';
 import { linkConfiguration } from './link.ts';
 import type { LinkedConfiguration } from './linked.ts';
 import { readDocuments } from './read-documents.ts';
@@ -91,6 +92,7 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
   const material = await readMaterial(graph, { findings, files, nowMs });
   const ticketSecrets = await readTicketSecrets(settings, sections[0] ?? null, { findings, files, nowMs });
   const adminToken = await readAdminToken(settings, sections[0] ?? null, { findings, files });
+  const geoip = await openGeoipDatabase(settings, sections[0] ?? null, { findings, files });
   const context: RuleContext = { graph, findings, nowMs, ...material, settings };
   checkSettings(context, sections[0] ?? null);
   checkListeners(context);
@@ -121,7 +123,7 @@ export async function loadConfiguration({ path, env, nowMs, readings }: LoadRequ
     return { ok: false, diagnostics: findings.sorted('error'), warnings, files: files.paths };
   }
   const configuration = linkConfiguration(
-    { graph, ...material, settings, ticketSecrets, adminToken, warnings },
+    { graph, ...material, settings, ticketSecrets, adminToken, geoip, warnings },
     sections[0] ?? null,
     files.paths,
   );

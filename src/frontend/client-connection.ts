@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { asProxyError, ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange } from '../http/exchange.ts';
+import type { Place } from '../http/place.ts';
 import type { ConveyedAddresses } from '../http/proxy-protocol-reader.ts';
 import type { ClientAuthentication, JudgedClient } from './client-auth.ts';
 import type { FrontendEvents, FrontendProxy } from './contract.ts';
@@ -36,6 +37,8 @@ export class ClientConnection implements ConnectionFacts {
   readonly rawSocket: Socket;
   serialised: object | null;
   readonly #home: ConnectionHome;
+  /** undefined: nobody has asked yet. */
+  #place: Place | null | undefined;
   /** Set once, when the handshake is over. */
   tls: HandshakeFacts | null;
   /** Who made the verdict on its client; null: nobody, it was not asked. */
@@ -61,6 +64,7 @@ export class ClientConnection implements ConnectionFacts {
     this.countedAs = null;
     this.serialised = null;
     this.#home = home;
+    this.#place = undefined;
     this.tls = null;
     this.judgedBy = clientAuthenticationOf(this.proxy);
     this.onUnjudged = null;
@@ -70,6 +74,12 @@ export class ClientConnection implements ConnectionFacts {
 
   get isSecure(): boolean {
     return this.tls !== null;
+  }
+
+  /** Of the client, behind a balancer too; as the newest database knew it at the first request that says it. */
+  get place(): Place | null {
+    if (this.#place === undefined) this.#place = this.#home.current().placeOf?.(this.remoteAddress) ?? null;
+    return this.#place;
   }
 
   get keepAliveTimeoutMs(): number {

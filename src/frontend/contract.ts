@@ -2,6 +2,7 @@ import type { SecureContextOptions } from 'node:tls';
 import type { ProxyError } from '../base/errors.ts';
 import type { ClientStream } from '../http/client-stream.ts';
 import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
+import type { PlaceLookup } from '../http/place.ts';
 import type { HandshakeFailure } from '../telemetry/handshake-failure.ts';
 import type { HelloObservation } from '../telemetry/hello-observation.ts';
 import type { SessionEnd } from '../telemetry/session-end.ts';
@@ -19,6 +20,8 @@ export interface FrontendProxy {
   /** null: what comes is plaintext. */
   readonly tls: TlsTermination | null;
   readonly limits: FrontendLimits;
+  /** null or absent: no database of places is configured. */
+  readonly placeOf?: PlaceLookup | null;
   readonly traffic: HttpTraffic | StreamTraffic;
 }
 

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { ProxyError } from '../base/errors.ts';
 import type { ClientCertificateFacts } from './client-certificate.ts';
+import type { Place } from './place.ts';
 
 export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
 
@@ -44,6 +45,8 @@ export interface ConnectionFacts {
   readonly targetProxy: string;
   readonly forwardingRule: string;
   readonly tls: TlsFacts | null;
+  /** Looked up when it is first asked for; null or absent: nobody knows. */
+  readonly place?: Place | null;
   /** For telemetry alone, which keeps here what it serialised for this connection; a WeakMap would cost every collection. */
   serialised?: object | null;
 }

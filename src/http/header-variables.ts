@@ -14,6 +14,7 @@ export interface VariableSource {
 export type HeaderVariable =
   | ClientCertificateVariable
   | (typeof CONNECTION_VARIABLES)[number]
+  | (typeof PLACE_VARIABLES)[number]
   | (typeof UNKNOWABLE)[number];
 
 /** Every variable of spec 4.1. */
@@ -21,9 +22,11 @@ export function isHeaderVariable(name: string): name is HeaderVariable {
   return VARIABLES.has(name);
 }
 
-/** True for those that this proxy has no way to know: always empty. */
-export function isUnknowable(variable: HeaderVariable): boolean {
-  return (UNKNOWABLE as readonly string[]).includes(variable);
+/** Why a variable is always empty and what to do about it; null where it can be known. `hasPlaces`: there is a database of addresses. */
+export function whyEmpty(variable: HeaderVariable, hasPlaces: boolean): string | null {
+  if ((UNKNOWABLE as readonly string[]).includes(variable)) return 'this proxy has no way to know it; remove it';
+  if (hasPlaces || !(PLACE_VARIABLES as readonly string[]).includes(variable)) return null;
+  return 'it comes from sallyport.geoipDatabase, which is not set; set it, or remove the variable';
 }
 
 /** True for variables that say who the client is: nobody but the proxy may set a field that is filled from one (security rule 18). */
@@ -57,6 +60,16 @@ export function variableValue(variable: HeaderVariable, { connection, protocol }
       return tls?.ja3 ?? '';
     case 'tls_ja4_fingerprint':
       return tls?.ja4 ?? '';
+    case 'client_region':
+      return connection.place?.region ?? '';
+    case 'client_region_subdivision':
+      return connection.place?.subdivision ?? '';
+    case 'client_city':
+      return connection.place?.city ?? '';
+    case 'client_city_lat_long':
+      return connection.place?.latLong ?? '';
+    case 'asn':
+      return connection.place?.asn ?? '';
     default:
       return isClientCertificateVariable(variable)
         ? clientCertificateValues(tls?.clientCertificate ?? null)[variable]
@@ -82,24 +95,29 @@ const CONNECTION_VARIABLES = [
   'tls_ja4_fingerprint',
 ] as const;
 
-/** What needs a CDN, a database of addresses or devices, or the kernel's TCP_INFO, for which Node has no API. */
+/** Looked up by the client's address. */
+const PLACE_VARIABLES = [
+  'client_region',
+  'client_region_subdivision',
+  'client_city',
+  'client_city_lat_long',
+  'asn',
+] as const;
+
+/** What needs a CDN, a database of devices, or the kernel's TCP_INFO, for which Node has no API. */
 const UNKNOWABLE = [
   'cdn_cache_id',
   'cdn_cache_status',
   'origin_request_header',
   'client_rtt_msec',
-  'client_region',
-  'client_region_subdivision',
-  'client_city',
-  'client_city_lat_long',
   'device_request_type',
   'user_agent_family',
-  'asn',
 ] as const;
 
 const VARIABLES: ReadonlySet<string> = new Set([
   ...CLIENT_CERTIFICATE_VARIABLES,
   ...CONNECTION_VARIABLES,
+  ...PLACE_VARIABLES,
   ...UNKNOWABLE,
 ]);
 export const HEADER_VARIABLES: readonly string[] = [...VARIABLES];

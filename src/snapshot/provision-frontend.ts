@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { LinkedProxy, LinkedTlsProxy, SallyportSettings } from '../config/linked.ts';
+import type { LinkedConfiguration, LinkedProxy, LinkedTlsProxy } from '../config/linked.ts';
 import { clientAuthentication } from '../frontend/client-auth.ts';
 import type { FrontendProxy, TlsTermination } from '../frontend/contract.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
@@ -15,7 +15,7 @@ import { StreamSlot } from './stream-slot.ts';
 /** A target proxy as the frontend wants it: policy, certificates, limits, and where exchanges or streams go. */
 export function provisionFrontend(
   linked: LinkedProxy,
-  settings: SallyportSettings,
+  { settings, geoip }: Pick<LinkedConfiguration, 'settings' | 'geoip'>,
   routes: RouteSlot | StreamSlot,
   parts: SnapshotParts,
   webSockets: boolean,
@@ -24,6 +24,7 @@ export function provisionFrontend(
     name: linked.name,
     tls: 'certificates' in linked ? terminationOf(linked, parts) : null,
     limits: settings.limits,
+    placeOf: geoip === null ? null : geoip.placeOf,
     traffic: trafficOf(linked, routes, webSockets),
   };
 }

@@ -61,12 +61,19 @@ export function provision(
     const before = previous?.listeners.get(key);
     // a CRL is nobody's identity, but its clients are judged again (security rule 22)
     const crls = trustOfClients(linked.proxy)?.revocation?.digest;
-    const digest = digestOf([linked.forwardingRule, linked.proxy.digest, limits, webSockets, crls]);
+    const digest = digestOf([
+      linked.forwardingRule,
+      linked.proxy.digest,
+      limits,
+      webSockets,
+      crls,
+      configuration.geoip?.identity,
+    ]);
     const routes = slotFor(linked.proxy, before?.routes ?? null, { services, fields, limits, tracing }, parts);
     const proxy =
       before?.digest === digest
         ? before.proxy
-        : provisionFrontend(linked.proxy, configuration.settings, routes, parts, webSockets);
+        : provisionFrontend(linked.proxy, configuration, routes, parts, webSockets);
     const { address, port, forwardingRule } = linked;
     const trustedSources = linked.trustedSources === null ? null : blockList(linked.trustedSources);
     listeners.set(key, { address, port, forwardingRule, digest, proxy, trustedSources, routes });

@@ -2,6 +2,7 @@ import { createPrivateKey, randomBytes } from 'node:crypto';
 import { utimesSync } from 'node:fs';
 import type { Issued, IssueRequest } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
+import { mmdb } from '../harness/mmdb.ts';
 import { makePkcs12 } from '../harness/pkcs12.ts';
 import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
 import { writeCrls } from './golden-crls.ts';
@@ -44,6 +45,9 @@ export async function makeGoldenPki(): Promise<GoldenPki> {
 
   const server = await leaf({});
   const weak = await leaf({ keyType: 'rsa-1024' });
+  const places = mmdb({ '198.51.100.0/24': { country: { iso_code: 'US' } } });
+  folder.write('places.mmdb', places, 0o644);
+  folder.write('places-part.mmdb', places.subarray(200), 0o644);
   write('root', root);
   write('issuing', issuing);
   writeCrls(folder, root, issuing);

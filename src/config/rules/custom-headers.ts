@@ -1,5 +1,5 @@
 import { type CustomHeader, forbiddenName, parseCustomHeader } from '../../http/header-template.ts';
-import { HEADER_VARIABLES, isUnknowable } from '../../http/header-variables.ts';
+import { HEADER_VARIABLES, whyEmpty } from '../../http/header-variables.ts';
 import { type Resource, shownField } from '../resource.ts';
 import type { Spec } from '../schema/kinds.ts';
 import { nearestWord } from '../suggestion.ts';
@@ -22,7 +22,7 @@ function checkList(
   service: Resource,
   spec: Spec<'backendServices'>,
   field: 'customRequestHeaders' | 'customResponseHeaders',
-  { findings }: RuleContext,
+  { findings, settings }: RuleContext,
 ): void {
   const texts = spec[field];
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
@@ -55,12 +55,9 @@ function checkList(
     if (first === undefined) firsts.set(folded, index);
     else fail(`its name is that of ${field}[${first}] already`, 'remove one');
     for (const part of header.parts) {
-      if (!('variable' in part) || !isUnknowable(part.variable)) continue;
-      findings.warning(
-        service,
-        path,
-        `{${part.variable}} is always empty: this proxy has no way to know it; remove it`,
-      );
+      const why = 'variable' in part ? whyEmpty(part.variable, settings?.geoipDatabase !== undefined) : null;
+      if ('variable' in part && why !== null)
+        findings.warning(service, path, `{${part.variable}} is always empty: ${why}`);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { isToken } from '../../http/field-value.ts';
 import { type CustomHeader, forbiddenName, parseHeaderValue } from '../../http/header-template.ts';
-import { isIdentityVariable, isUnknowable } from '../../http/header-variables.ts';
+import { isIdentityVariable, whyEmpty } from '../../http/header-variables.ts';
 import { type Resource, shownField } from '../resource.ts';
 import type { HeaderActionSpec } from '../schema/route-action.ts';
 import { shownPath } from '../shown.ts';
@@ -21,7 +21,7 @@ export function checkHeaderActions(context: RuleContext): void {
   });
 }
 
-function checkAdded(map: Resource, at: Path, list: AddedSpec, side: Side, { findings }: RuleContext): void {
+function checkAdded(map: Resource, at: Path, list: AddedSpec, side: Side, { findings, settings }: RuleContext): void {
   checkSize(map, at, list, { findings });
   const firsts = new Map<string, number>();
   for (const [index, { headerName, headerValue, replace }] of list.entries()) {
@@ -54,9 +54,9 @@ function checkAdded(map: Resource, at: Path, list: AddedSpec, side: Side, { find
       );
     }
     for (const part of header.parts) {
-      if (!('variable' in part) || !isUnknowable(part.variable)) continue;
-      const message = `{${part.variable}} is always empty: this proxy has no way to know it; remove it`;
-      findings.warning(map, [...path, 'headerValue'], message);
+      const why = 'variable' in part ? whyEmpty(part.variable, settings?.geoipDatabase !== undefined) : null;
+      if ('variable' in part && why !== null)
+        findings.warning(map, [...path, 'headerValue'], `{${part.variable}} is always empty: ${why}`);
     }
   }
 }

@@ -190,7 +190,6 @@ export const LATER_FIELDS: Readonly<Record<string, Readonly<Record<string, strin
   },
   'certificates.selfManaged': { pkcs12: 'write pkcs12File', passphraseFile: 'write pkcs12PassphraseFile' },
   sallyport: {
-    geoipDatabase: '',
     trustedProxies: 'write proxyProtocol',
   },
 };

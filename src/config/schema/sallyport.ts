@@ -174,6 +174,9 @@ export const sallyportSchema = z.strictObject({
     .meta({
       description: 'Forwarding rules whose every connection begins with a PROXY protocol header, version 1 or 2.',
     }),
+  geoipDatabase: z.string().min(1, 'expected a path, relative to this file').optional().meta({
+    description: 'A MaxMind database (.mmdb), relative to this file: what {client_region} and its like are taken from.',
+  }),
   forwardedHeader: z.enum(['none', 'replace']).default('none').meta({
     description: "Whether requests get a Forwarded field (RFC 7239); the client's own is removed either way.",
   }),
