@@ -65,6 +65,7 @@ describe('the chart', () => {
       { secretName: 'web-tls', defaultMode: 0o440 },
       { secretName: 'sallyport-tls', defaultMode: 0o440 },
       { secretName: 'tickets', defaultMode: 0o440 },
+      { secretName: 'admin', defaultMode: 0o440 },
     ]);
     expect(JSON.stringify(container?.env ?? [])).not.toContain('secretKeyRef');
   });
@@ -86,6 +87,19 @@ describe('the chart', () => {
     });
   });
 
+  test('Prometheus gets the token of the admin server by reference', async () => {
+    const monitor = (await render(EVERYTHING)).find(({ kind }) => kind === 'ServiceMonitor');
+    expect(monitor?.spec).toMatchObject({
+      endpoints: [
+        { path: '/metrics', authorization: { type: 'Bearer', credentials: { name: 'admin', key: 'token' } } },
+      ],
+    });
+    const open = (await render({ ...EVERYTHING, admin: {} })).find(({ kind }) => kind === 'ServiceMonitor');
+    expect(open?.spec).toMatchObject({
+      endpoints: [expect.not.objectContaining({ authorization: expect.anything() })],
+    });
+  });
+
   test('the rules and the dashboard are those of deploy/', async () => {
     const objects = await render(EVERYTHING);
     const rule = objects.find(({ kind }) => kind === 'PrometheusRule');
@@ -102,10 +116,11 @@ describe('the chart', () => {
     folder.write('tls/web-tls/tls.crt', leaf.certificatePem);
     folder.write('tls/web-tls/tls.key', leaf.privateKeyPem);
     folder.write('tickets/ticket.keys', `${'ab'.repeat(32)}\n`);
+    folder.write('admin/token', `${'cd'.repeat(32)}\n`);
     const text = configuration(await render(EVERYTHING)).replaceAll('/etc/sallyport', folder.path);
     expect(parse(text)).toMatchObject({
       sallyport: {
-        admin: { address: '0.0.0.0', port: 9901, hosts: ['edge.example'] },
+        admin: { address: '0.0.0.0', port: 9901, hosts: ['edge.example'], tokenFile: `${folder.path}/admin/token` },
         drain: { delaySec: 7, timeoutSec: 35 },
         sessionTickets: { masterKeyFile: `${folder.path}/tickets/ticket.keys` },
       },
@@ -217,6 +232,7 @@ const EVERYTHING = {
     certManager: { enabled: true, dnsNames: ['web.example'], issuerRef: { name: 'letsencrypt' } },
   },
   sessionTickets: { existingSecret: 'tickets' },
+  admin: { existingSecret: 'admin' },
   drain: { delaySec: 7, timeoutSec: 35 },
   service: { type: 'LoadBalancer', externalTrafficPolicy: 'Local' },
   autoscaling: { enabled: true, targetHandshakesPerSecond: 50 },

@@ -45,11 +45,15 @@ describe('the sidecar', () => {
     const leaf = await issue({ subject: 'CN=web', dnsNames: ['web.example'], extendedKeyUsage: ['serverAuth'] });
     folder.write('tls/web-tls/tls.crt', leaf.certificatePem);
     folder.write('tls/web-tls/tls.key', leaf.privateKeyPem);
+    folder.write('admin/token', `${'ab'.repeat(32)}\n`);
     const text = (await sidecar()).find(({ kind }) => kind === 'ConfigMap')?.data?.['sallyport.yaml'] ?? '';
     const file = folder.write('config/sallyport.yaml', text.replaceAll('/etc/sallyport', folder.path));
     const { code, stdout } = await sallyportOnce(['check', '--config', file, '--json']);
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.not.stringContaining('"severity":"error"') });
-    expect(parse(text)).toMatchObject({ networkEndpointGroups: [{ endpoints: [{ ipAddress: '127.0.0.1' }] }] });
+    expect(parse(text)).toMatchObject({
+      networkEndpointGroups: [{ endpoints: [{ ipAddress: '127.0.0.1' }] }],
+      sallyport: { admin: { tokenFile: '/etc/sallyport/admin/token' } }, // security rule 38
+    });
   });
 });
 

@@ -64,6 +64,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if .Values.sessionTickets.existingSecret -}}
 {{- $_ := set $own "sessionTickets" (dict "masterKeyFile" "/etc/sallyport/tickets/ticket.keys") -}}
 {{- end -}}
+{{- if .Values.admin.existingSecret -}}
+{{- $_ := set $own.admin "tokenFile" "/etc/sallyport/admin/token" -}}
+{{- end -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $_ := set $config "sallyport" (mustMergeOverwrite (default (dict) $config.sallyport | deepCopy) $own) -}}
 {{- toYaml $config -}}
