@@ -182,7 +182,7 @@ export class Http2Exchange implements BackendCall {
     }
     const session = this.#session!;
     const cause = session.accepted.failure ?? this.#streamError;
-    this.#fail(http2Error(cause, stream.rstCode ?? constants.NGHTTP2_NO_ERROR, this.#progress(session)));
+    this.#fail(http2Error(cause, rstCodeOf(stream, session), this.#progress(session)));
   }
 
   /** After an early error response the rest of the upload is of no use to anybody: RST_STREAM(CANCEL). */
@@ -256,6 +256,15 @@ export class Http2Exchange implements BackendCall {
     this.#released = true;
     this.#pool.release(this.#session!);
   }
+}
+
+/**
+ * After GOAWAY with an error node:http2 gives every stream the code of it, which then says nothing of the stream. Only those
+ * above the last stream were not processed (RFC 9113 section 6.8).
+ */
+function rstCodeOf(stream: ClientHttp2Stream, { processedUpTo }: Http2Session): number {
+  if (processedUpTo === -1) return stream.rstCode ?? constants.NGHTTP2_NO_ERROR;
+  return (stream.id ?? 0) > processedUpTo ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_CANCEL;
 }
 
 interface ExchangeStream extends ClientHttp2Stream {

@@ -18,6 +18,8 @@ export class Http2Session {
   active = 0;
   /** The backend sent GOAWAY, or we want to close: no new exchange. */
   draining = false;
+  /** Of a GOAWAY with an error, at which node:http2 ends all streams alike: the last that was processed, -1 without one. */
+  processedUpTo = -1;
   /** One of its streams carried a connection's login: no new exchange (security rule 34). */
   isLoggedIn = false;
   closeReason: CloseReason | null = null;
@@ -34,8 +36,9 @@ export class Http2Session {
     this.session.on('remoteSettings', (settings) => {
       this.#maxStreams = Math.min(MAX_STREAMS, settings.maxConcurrentStreams ?? MAX_STREAMS);
     });
-    this.session.on('goaway', (code) => {
+    this.session.on('goaway', (code, lastStreamId) => {
       this.draining = true;
+      if (code !== constants.NGHTTP2_NO_ERROR) this.processedUpTo = lastStreamId;
       this.closeReason ??= code === constants.NGHTTP2_NO_ERROR ? 'backend' : 'error';
     });
     this.session.on('error', (error: Error) => {

@@ -27,18 +27,19 @@ export function asking(version: Version, { port }: RunningProxy): Asking {
       stop: () => session.stop(),
     };
   }
+  return { ask: (method) => askHttp1(port, `${method ?? 'GET'} /asked`), stop: () => {} };
+}
+
+/** `request`: method and target. */
+export function askHttp1(port: number, request: string, fields = '', body = ''): Asked {
+  const [method = ''] = request.split(' ');
+  const connection = client(port);
+  connection.send(`${request} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n${fields}\r\n${body}`);
+  const until = async (condition: (text: string) => boolean): Promise<void> =>
+    connection.until((self) => self.closed || condition(self.text));
   return {
-    ask(method = 'GET') {
-      const connection = client(port);
-      connection.send(`${method} /asked HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`);
-      const until = async (condition: (text: string) => boolean): Promise<void> =>
-        connection.until((self) => self.closed || condition(self.text));
-      return {
-        received: (bytes) => until((text) => readHttp1(text, method).body.length >= bytes),
-        outcome: until(() => false).then(() => ({ ...readHttp1(connection.text, method), text: connection.text })),
-      };
-    },
-    stop: () => {},
+    received: (bytes) => until((text) => readHttp1(text, method).body.length >= bytes),
+    outcome: until(() => false).then(() => ({ ...readHttp1(connection.text, method), text: connection.text })),
   };
 }
 

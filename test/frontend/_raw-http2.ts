@@ -15,10 +15,15 @@ export class RawHttp2 {
   /** The socket is closed, in order or not. */
   closed = false;
   readonly #acknowledges: readonly number[];
+  #skipBytes: number;
   #pending = Buffer.alloc(0);
 
-  constructor(socket: Socket, { preface = PREFACE, acknowledges = [SETTINGS, PING] }: RawHttp2Options = {}) {
+  constructor(
+    socket: Socket,
+    { preface = PREFACE, acknowledges = [SETTINGS, PING], skipBytes = 0 }: RawHttp2Options = {},
+  ) {
     this.socket = socket;
+    this.#skipBytes = skipBytes;
     this.#acknowledges = acknowledges;
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => {
@@ -53,6 +58,9 @@ export class RawHttp2 {
 
   #onData(chunk: Buffer): void {
     this.#pending = Buffer.concat([this.#pending, chunk]);
+    if (this.#pending.length < this.#skipBytes) return;
+    this.#pending = this.#pending.subarray(this.#skipBytes);
+    this.#skipBytes = 0;
     while (this.#pending.length >= 9) {
       const length = this.#pending.readUIntBE(0, 3);
       if (this.#pending.length < 9 + length) return;
@@ -77,6 +85,8 @@ export interface RawHttp2Options {
   readonly preface?: Buffer;
   /** What is acknowledged; by default SETTINGS and PING. */
   readonly acknowledges?: readonly number[];
+  /** Of a server: the client's magic, which comes before its frames. */
+  readonly skipBytes?: number;
 }
 
 export function frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
