@@ -451,7 +451,8 @@ describe('sessions', () => {
     await exchange(service, { target: '/first' }); // the limit is known once SETTINGS came
     const running = Array.from({ length: 4 }, () => exchange(service));
     await until(() => held.length === 4);
-    await new Promise((resolve) => setTimeout(resolve, 20)); // for the SETTINGS of the second session
+    // who answers a PING has read the SETTINGS before it
+    await Promise.all(held.map(({ session }) => new Promise((resolve) => session!.ping(resolve))));
     expect(events.connects).toHaveLength(2);
     const waiting = exchange(service);
     expect((await exchange(service)).error?.code).toBe('backend_queue_full');

@@ -47,7 +47,7 @@ async function world(zone: Readonly<Record<string, DnsAnswer>>, more: Partial<Na
   const terms: NameTerms = {
     ...DEFAULT_TERMS,
     servers: [dns.address],
-    timeoutMs: 100,
+    timeoutMs: 2000, // a second question would be one too many for some tests
     minTtlMs: 20,
     allowedNames: [NAME],
     hostsFile: '/nowhere',
@@ -141,7 +141,7 @@ test('an answer with other addresses: new ones are used, gone ones finish what r
 });
 
 test.each([['SERVFAIL'], ['silence']] as const)('%s: the last addresses stay in use', async (failure) => {
-  const here = await world({ [NAME]: { addresses: ['127.0.0.1'] } });
+  const here = await world({ [NAME]: { addresses: ['127.0.0.1'] } }, { timeoutMs: 300 });
   const { port } = await backends('127.0.0.1');
   const { service } = serviceOf(here, { ports: [port] });
   await until(() => namesOf(service)[0] === `127.0.0.1:${port}`);
@@ -178,7 +178,7 @@ test('a name without an address is picked last', async () => {
 });
 
 test('nobody answers: the wait for the name ends with the time for connecting', async () => {
-  const here = await world({ [NAME]: 'silence' }, { timeoutMs: 2000 });
+  const here = await world({ [NAME]: 'silence' });
   const { service } = serviceOf(here, { connectTimeoutMs: 50 });
   const { error } = await exchange(service);
   expect(error).toMatchObject({ code: 'backend_connect_timeout' });

@@ -80,7 +80,7 @@ describe('a trusted source', () => {
   });
 
   test('has as long for header and first bytes together as a handshake may take', async () => {
-    const { recorder, connect } = await start({ timeouts: { handshakeMs: 60 } });
+    const { recorder, connect } = await start({ timeouts: { handshakeMs: 1000 } });
     const silent = connect();
     const half = connect();
     half.write('PROXY TCP4 ');
