@@ -25,23 +25,27 @@ afterEach(async () => {
 });
 
 describe('admin.tokenFile', () => {
-  test('everything but the probes needs the token, and a changed file changes it', async () => {
-    const { adminPort, proxy, tokenFile } = await startWithToken();
-    for (const path of ['/livez', '/readyz']) expect(await statusOf(adminPort, path)).toMatchObject({ status: 200 });
-    for (const path of EVERY_PATH) {
-      expect(await statusOf(adminPort, path)).toEqual({ status: 401, challenge: 'Bearer realm="sallyport"' });
-      expect(await statusOf(adminPort, path, NEXT_TOKEN)).toEqual({
-        status: 401,
-        challenge: 'Bearer realm="sallyport", error="invalid_token"',
-      });
-      const status = path === '/nowhere' ? 404 : 200;
-      expect(await statusOf(adminPort, path, TOKEN)).toEqual({ status, challenge: undefined });
-    }
-    await writeFile(tokenFile, `${NEXT_TOKEN}\n`);
-    await proxy.waitForLog(({ msg }) => msg === 'reloaded', 20_000);
-    expect(await statusOf(adminPort, '/metrics', TOKEN)).toMatchObject({ status: 401 });
-    expect(await statusOf(adminPort, '/metrics', NEXT_TOKEN)).toMatchObject({ status: 200 });
-  }, 60_000);
+  test.each([1, 2])(
+    'everything but the probes needs the token, and a changed file changes it, with %i worker(s)',
+    async (workers) => {
+      const { adminPort, proxy, tokenFile } = await startWithToken(workers);
+      for (const path of ['/livez', '/readyz']) expect(await statusOf(adminPort, path)).toMatchObject({ status: 200 });
+      for (const path of EVERY_PATH) {
+        expect(await statusOf(adminPort, path)).toEqual({ status: 401, challenge: 'Bearer realm="sallyport"' });
+        expect(await statusOf(adminPort, path, NEXT_TOKEN)).toEqual({
+          status: 401,
+          challenge: 'Bearer realm="sallyport", error="invalid_token"',
+        });
+        const status = path === '/nowhere' ? 404 : 200;
+        expect(await statusOf(adminPort, path, TOKEN)).toEqual({ status, challenge: undefined });
+      }
+      await writeFile(tokenFile, `${NEXT_TOKEN}\n`);
+      await proxy.waitForLog(({ msg }) => msg === 'reloaded', 20_000);
+      expect(await statusOf(adminPort, '/metrics', TOKEN)).toMatchObject({ status: 401 });
+      expect(await statusOf(adminPort, '/metrics', NEXT_TOKEN)).toMatchObject({ status: 200 });
+    },
+    60_000,
+  );
 
   test('a file that holds none leaves the old token in force, and no token is ever shown', async () => {
     const { adminPort, proxy, tokenFile } = await startWithToken();
@@ -97,11 +101,11 @@ describe('admin.socket', () => {
   }, 60_000);
 });
 
-async function startWithToken(): Promise<Scenario & { readonly tokenFile: string }> {
+async function startWithToken(workers = 1): Promise<Scenario & { readonly tokenFile: string }> {
   folder = makeTempFolder();
   const tokenFile = folder.write('token', `${TOKEN}\n`);
   const adminPort = await freePort();
-  scenario = await startScenario({ services: SERVICES, sallyport: { admin: { port: adminPort, tokenFile } } });
+  scenario = await startScenario({ services: SERVICES, sallyport: { workers, admin: { port: adminPort, tokenFile } } });
   return { ...scenario, adminPort, tokenFile };
 }
 
