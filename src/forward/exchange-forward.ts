@@ -49,15 +49,18 @@ import { cloudTraceContext, traceIdOf } from '../http/trace-context.ts';
 import { type CorsPolicy, isPreflight } from '../routing/cors-policy.ts';
 import type { RouteAction, ServiceRoute, WinningRule } from '../routing/route.ts';
 import { UrlRedirect } from '../routing/url-redirect.ts';
+import { AttemptedEndpoints } from './attempted-endpoints.ts';
 import { backendRequest } from './backend-request.ts';
 import { Expiring } from './deadline-queue.ts';
 import { Download } from './download.ts';
 import { type FieldRules, NO_FIELD_RULES } from './field-rules.ts';
 import type { ForwarderContext } from './forwarder.ts';
 import { judgeHead } from './judge-head.ts';
+import { interimFault, responseFault } from './judge-response.ts';
 import { afterResponseBytes, backendTlsRecord, clientError, proxyStatusOf, tunnelError } from './outcome.ts';
 import type { Debtor } from './rate-floor.ts';
 import { respondEmpty, respondError, respondRedirect, respondStatus } from './respond-error.ts';
+import { ResponseBody } from './response-body.ts';
 import { CONNECT_RETRY_WINDOW_MS, decideRetry } from './retry.ts';
 import { type EndedAttempt, grpcStatusOf } from './retry-policy.ts';
 import { hasTraffic, RouteTraffic, type TrafficOwner } from './route-traffic.ts';
@@ -84,9 +87,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   /** Null where neither route nor service asks for anything that it does. */
   private traffic: RouteTraffic | null = null;
 
-  private endpoint: Endpoint | null = null;
-  private tried: Endpoint[] = NONE_TRIED;
-  private attempts = 0;
+  private readonly endpoints = new AttemptedEndpoints();
   private firstAttemptAtMs = 0;
   private resetRetried = false;
   /** Null inside send() and between attempts. */
@@ -104,10 +105,8 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   private interims = 0;
   private status = 0;
   private statusDetails = 'response_sent_by_backend';
-  private responseHasBody = true;
-  private responseLength = -1;
-  private truncatable = false;
-  private received = 0;
+  /** Null until the client has the head. */
+  private body: ResponseBody | null = null;
   /** Why the exchange failed; null while it has not, whatever its attempts did. */
   private error: ProxyError | null = null;
   private tunnel: Tunnel | null = null;
@@ -237,7 +236,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   private attempt(lastFailure: ProxyError | null): void {
     const service = this.route!.service;
-    const endpoint = service.pick(this.tried, this.exchange);
+    const endpoint = this.endpoints.next(service, this.exchange);
     if (endpoint !== null) this.sendTo(service, endpoint);
     else if (lastFailure !== null) this.repeatOrFail(lastFailure, false);
     else this.fail(new ProxyError('failed_to_pick_backend', { phase: 'pick', detail: service.name }));
@@ -245,15 +244,14 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   private sendTo(service: BackendService, endpoint: Endpoint): void {
     this.state = WAITING;
-    this.endpoint = endpoint;
-    this.attempts++;
+    this.endpoints.begin(endpoint);
     this.connection = null;
     this.failedInSend = null;
     this.wantedInSend = false;
     if (this.sentAtMs === 0) {
       const waitMs = Math.max(this.timeoutMs, CONNECT_RETRY_WINDOW_MS);
       this.context.deadlines.of(waitMs).add(this);
-      if (this.attempts === 1) this.firstAttemptAtMs = this.expiresAtMs - waitMs; // the queue has just read the clock
+      if (this.endpoints.count === 1) this.firstAttemptAtMs = this.expiresAtMs - waitMs; // the queue has just read the clock
     }
     this.traffic?.onAttempt();
     const call = service.send(endpoint, this.request!, this);
@@ -305,18 +303,14 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     };
   }
 
-  /** Preferably on an endpoint that was not tried, else on one that was. */
   private repeat(): void {
     this.leaveEndpoint();
     const { service } = this.route!;
-    const last = this.endpoint!;
-    const endpoint = service.pick(this.tried, this.exchange) ?? service.pick(NONE_TRIED, this.exchange) ?? last;
-    this.sendTo(service, endpoint);
+    this.sendTo(service, this.endpoints.again(service, this.exchange));
   }
 
   private leaveEndpoint(): void {
-    if (this.tried === NONE_TRIED) this.tried = [this.endpoint!];
-    else this.tried.push(this.endpoint!);
+    this.endpoints.leave();
     this.upload?.pause();
   }
 
@@ -341,9 +335,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   onInterim(status: number, headers: HeaderList): void {
     if (this.state !== SENDING) return;
     this.interims++;
-    if (status < 102 || this.interims > MAX_INTERIMS) {
-      const detail = status < 102 ? `an unasked ${status}` : `more than ${MAX_INTERIMS} interim responses`;
-      this.breakOff('backend_interim_response_not_supported', detail);
+    const fault = interimFault(status, this.interims);
+    if (fault !== null) {
+      this.breakOff(fault.code, fault.detail);
       return;
     }
     const forwarded = clientResponseHeaders(headers, status);
@@ -355,16 +349,13 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     if (this.state !== SENDING) return;
     const length = responseContentLength(headers);
     const forwarded = clientResponseHeaders(headers, status);
-    if (status < 200) {
-      this.breakOff('backend_interim_response_not_supported', `an unasked ${status}`);
-    } else if (status < 300 && this.exchange.isWebSocket && this.exchange.protocol === 'HTTP/2') {
-      // RFC 8441 section 5: there it would say that the WebSocket is open
-      this.breakOff('websocket_handshake_failed', `a ${status} instead of 101`);
-    } else if (status > 599 || length === -2 || forwarded === null) {
-      const what = status > 599 ? `status ${status}` : length === -2 ? 'Content-Length' : 'a field of the head';
-      this.breakOff('backend_response_corrupted', `the response has an invalid part: ${what}`);
+    const fault = responseFault(this.exchange, status, length, forwarded !== null);
+    if (fault !== null) {
+      this.breakOff(fault.code, fault.detail);
     } else if (this.traffic === null || !this.repeatsAnswered(status, headers)) {
-      this.startResponse(status, forwarded, length, isChunked(headers), isAll);
+      const { connection, route, exchange } = this;
+      const endsByClose = connection?.tls != null && route!.service.httpVersion !== 'http2';
+      this.startResponse(status, forwarded!, new ResponseBody(exchange, status, length, headers, isAll, endsByClose));
     }
   }
 
@@ -379,7 +370,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     return true;
   }
 
-  private startResponse(status: number, headers: string[], length: number, chunked: boolean, isAll: boolean): void {
+  private startResponse(status: number, headers: string[], body: ResponseBody): void {
     const { exchange, upload } = this;
     this.editResponse(headers);
     this.addAffinityCookie(headers);
@@ -387,23 +378,14 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     upload?.dropCopy();
     this.state = RELAYING;
     this.status = status;
-    this.responseLength = length;
-    // END_STREAM goes on with the head it came with: gRPC tells a status instead of an answer by that
-    const isEmpty = isAll && length <= 0 && exchange.protocol === 'HTTP/2';
-    this.responseHasBody = !isEmpty && exchange.method !== 'HEAD' && status !== 204 && status !== 304;
-    this.truncatable =
-      this.responseHasBody &&
-      length === -1 &&
-      !chunked &&
-      this.connection?.tls != null &&
-      this.route!.service.httpVersion !== 'http2';
+    this.body = body;
     if (exchange.isWebSocket) this.statusDetails = 'websocket_handshake_failed';
     if (upload !== null && !upload.ended && status >= 300) {
       upload.stop(); // spec 10.22: an early 2xx lets the upload go on
       this.statusDetails = 'aborted_request_due_to_backend_early_response';
     }
     try {
-      exchange.respond(status, headers, this.truncatable ? 'until-close' : this.responseHasBody);
+      exchange.respond(status, headers, body.truncatable ? 'until-close' : body.exists);
     } catch (thrown) {
       this.failOnDefect(thrown);
     }
@@ -412,7 +394,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
   private addAffinityCookie(headers: string[]): void {
     const { affinityCookies } = this.route!.service;
     if (affinityCookies === null) return;
-    const cookie = affinityCookies.setCookieFor(this.endpoint!, this.exchange);
+    const cookie = affinityCookies.setCookieFor(this.endpoints.current!, this.exchange);
     if (cookie !== null) headers.push('set-cookie', cookie);
   }
 
@@ -426,8 +408,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
 
   onData(chunk: Buffer): void {
     if (this.state !== RELAYING) return;
-    this.received += chunk.length;
-    if (!this.responseHasBody || (this.responseLength !== -1 && this.received > this.responseLength)) {
+    if (!this.body!.takes(chunk.length)) {
       this.breakOff('backend_response_corrupted', 'more body bytes than the response head allows');
     } else if (!this.exchange.write(chunk)) {
       this.call?.pause();
@@ -446,12 +427,14 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.answeredAtMs = this.context.clock.monotonicMs();
     if (this.state === SENDING) {
       this.fail(new ProxyError('backend_connection_closed_before_data_sent_to_client', { phase: 'send' }));
-    } else if (this.responseHasBody && this.responseLength !== -1 && this.received !== this.responseLength) {
-      const detail = `${this.received} of ${this.responseLength} body bytes`;
+      return;
+    }
+    const detail = this.body!.missing();
+    if (detail !== null) {
       this.fail(new ProxyError('backend_connection_closed_after_partial_response_sent', { phase: 'relay', detail }));
     } else {
       this.state = FINISHING;
-      this.exchange.end(this.responseHasBody ? forwardableTrailers(trailers) : null);
+      this.exchange.end(this.body!.exists ? forwardableTrailers(trailers) : null);
       this.discardRest();
     }
   }
@@ -633,7 +616,7 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
     this.upload?.unmeter();
     this.download?.unmeter();
     this.traffic?.finish();
-    const { context, exchange, error, route, rule, connection, tunnel } = this;
+    const { context, exchange, error, route, rule, connection, endpoints, tunnel, body } = this;
     const nowMs = context.clock.monotonicMs();
     context.recorder.finished({
       exchange,
@@ -645,8 +628,8 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       hostRule: rule === null ? null : rule.hostRule,
       pathRule: rule === null ? null : rule.pathRule,
       backendService: route === null ? null : route.service.name,
-      backend: connection !== null ? connection.endpoint : this.endpoint !== null ? this.endpoint.name : null,
-      attempts: this.attempts,
+      backend: connection !== null ? connection.endpoint : endpoints.current !== null ? endpoints.current.name : null,
+      attempts: endpoints.count,
       backendTls: backendTlsRecord(connection === null ? null : connection.tls, error),
       trace: this.trace,
       span: this.span,
@@ -655,14 +638,9 @@ export class ExchangeForward extends Expiring implements ExchangeHandler, Backen
       latencyMs: nowMs - exchange.startedAtMs,
       backendLatencyMs: this.sentAtMs === 0 ? null : (this.answeredAtMs || nowMs) - this.sentAtMs,
       droppedTrailers: this.upload === null ? 0 : this.upload.droppedTrailers,
-      truncatable: this.truncatable,
+      truncatable: body === null ? false : body.truncatable,
     });
   }
-}
-
-function isChunked(headers: HeaderList): boolean {
-  for (let i = 0; i < headers.length; i += 2) if (headers[i] === 'transfer-encoding') return true;
-  return false;
 }
 
 type State =
@@ -683,6 +661,4 @@ const TUNNEL = 5;
 const DONE = 6;
 
 const TO_NORMALISED = new UrlRedirect({ status: 302, host: null, https: false, stripQuery: false, path: null }); // spec 10.24
-const NONE_TRIED: Endpoint[] = []; // never written to
 const MAX_REPLAYED_BYTES = 64 * 1024; // of a request body, per exchange that may be retried; larger ones are sent once
-const MAX_INTERIMS = 16; // security rule 32: endless 103s would put off every timeout that a response head ends
