@@ -57,18 +57,18 @@ describe('a service of Type=notify', () => {
       // One message each, and none of a worker.
       expect(manager.text().match(/^MAINPID=.*$/gm)).toEqual(Array(2).fill(`MAINPID=${scenario.proxy.pid}`));
     },
-    60_000,
+    120_000,
   );
 
   test('serves all the same when the manager cannot be told, and says why', async () => {
     scenario = await startScenario({ services: SERVICES, env: { NOTIFY_SOCKET: '/nonexistent/notify' } });
     const { proxy } = scenario;
-    await proxy.waitForLog(({ msg }) => msg === 'cannot tell the service manager');
+    await proxy.waitForLog(({ msg }) => msg === 'cannot tell the service manager', 30_000);
     expect((await fetch(`http://127.0.0.1:${scenario.adminPort}/readyz`)).status).toBe(200);
     expect(proxy.log.filter(({ msg }) => msg === 'cannot tell the service manager')).toEqual([
       expect.objectContaining({ level: 'warn', state: 'READY=1', why: 'systemd-notify ended with 1' }),
     ]);
-  }, 60_000);
+  }, 120_000);
 
   // An old node stays as the parent of the pinned one: systemctl stop must reach the latter, once.
   test.each(nodesOnPath().map((node) => [version(node), node]))(
@@ -96,7 +96,7 @@ describe('a service of Type=notify', () => {
         launcher.kill('SIGKILL');
       }
     },
-    60_000,
+    120_000,
   );
 });
 

@@ -44,7 +44,7 @@ describe('admin.tokenFile', () => {
       expect(await statusOf(adminPort, '/metrics', TOKEN)).toMatchObject({ status: 401 });
       expect(await statusOf(adminPort, '/metrics', NEXT_TOKEN)).toMatchObject({ status: 200 });
     },
-    60_000,
+    120_000,
   );
 
   test('a file that holds none leaves the old token in force, and no token is ever shown', async () => {
@@ -60,7 +60,7 @@ describe('admin.tokenFile', () => {
     const everything = shown.join() + proxy.text() + JSON.stringify(proxy.log);
     expect(everything).not.toContain(TOKEN);
     expect(everything).not.toContain('too-short-to-be-a-token');
-  }, 60_000);
+  }, 120_000);
 });
 
 describe('admin.socket', () => {
@@ -73,7 +73,7 @@ describe('admin.socket', () => {
       expect(await socketStatus(socket, path)).toBe(200);
     expect(await scenario.proxy.stop()).toEqual({ code: 0, signal: null });
     expect(existsSync(socket)).toBe(false);
-  }, 60_000);
+  }, 120_000);
 
   test('one that a killed process left is replaced', async () => {
     const socket = makeTempSocket();
@@ -84,7 +84,7 @@ describe('admin.socket', () => {
     expect(await socketStatus(socket, '/readyz')).toBe(200);
     expect(statSync(socket).mode & 0o777).toBe(0o600);
     await next.stop('SIGINT');
-  }, 60_000);
+  }, 120_000);
 
   test('one at which somebody answers is not, nor what is no socket', async () => {
     const socket = makeTempSocket();
@@ -98,7 +98,7 @@ describe('admin.socket', () => {
     await writeFile(socket, 'precious');
     await expect(startScenario(options)).rejects.toThrow(refusal);
     expect(statSync(socket).size).toBe('precious'.length);
-  }, 60_000);
+  }, 120_000);
 });
 
 async function startWithToken(workers = 1): Promise<Scenario & { readonly tokenFile: string }> {

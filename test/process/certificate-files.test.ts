@@ -31,7 +31,7 @@ test.each([1, 2])(
     await scenario.proxy.waitForLog((line) => line.msg === 'reloaded', 20_000);
     expect(await newerThanLoaded(scenario)).toBe(false);
   },
-  60_000,
+  120_000,
 );
 
 async function newerThanLoaded(of: Scenario): Promise<boolean> {
