@@ -1,4 +1,4 @@
-// What the npm scripts call: `node scripts/launch.mjs install|demo|test|interop|bench|sallyport [args]`. It installs what the lock
+// What the npm scripts call: `node scripts/launch.mjs install|demo|test|interop|bench|soak|sallyport [args]`. It installs what the lock
 // file names and is missing (npm ci, no install scripts, nothing else is fetched), then goes on with the pinned Node.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
@@ -25,6 +25,7 @@ const verbs = {
     ensureInstalled(join(root, 'bench'));
     return runOnPinnedNode(['bench/main.ts', ...rest], { cwd: root });
   },
+  soak: () => runOnPinnedNode(['test/soak/main.ts', ...rest], { cwd: root }),
 };
 
 if (!Object.hasOwn(verbs, verb ?? '')) {
