@@ -43,6 +43,7 @@ export class Http2Exchange implements BackendCall {
   /** Of the response body: -1 unknown. */
   #missingBytes = -1;
   #everPaused = false;
+  #wasCut = false;
   #responseEnded = false;
   #streamError: Error | null = null;
 
@@ -110,6 +111,7 @@ export class Http2Exchange implements BackendCall {
     if (!hasBody) return;
     stream.on('drain', onDrain);
     stream.on('wantTrailers', onWantTrailers);
+    stream.on('aborted', onAborted);
   }
 
   // the stream's side
@@ -156,13 +158,21 @@ export class Http2Exchange implements BackendCall {
   /** 'end' comes for RST_STREAM(NO_ERROR) too, and nothing says outright which it was (nodejs/node#35209). */
   end(stream: ExchangeStream): void {
     if (this.over) return;
-    if (this.#status === 0) return; // 'close' tells
+    if (this.#status === 0 || this.#wasCut) return; // 'close' tells
     if (stream.rstCode !== constants.NGHTTP2_NO_ERROR && this.#missingBytes !== 0) return;
     // Read as it came, a stream whose both ends are done is not yet closed at 'end'; one that was reset is.
     const wasReset = this.#missingBytes === -1 && !this.#everPaused && this.#bodyEnded && stream.closed;
     if (this.#missingBytes > 0 || (wasReset && this.#trailers === NO_TRAILERS)) return;
     this.#responseEnded = true;
     if (this.#bodyEnded || this.#status >= 300) this.#finish();
+  }
+
+  /**
+   * Closed while the upload was open, which is in order behind END_STREAM only (RFC 9113 section 8.1). node:http2 says so at once, and has
+   * put the end of what came into the stream's buffer by then, in whatever piece it came; no public property tells before it is read.
+   */
+  aborted(stream: ExchangeStream): void {
+    this.#wasCut = !stream._readableState.ended;
   }
 
   wantTrailers(stream: ExchangeStream): void {
@@ -269,6 +279,8 @@ function rstCodeOf(stream: ClientHttp2Stream, { processedUpTo }: Http2Session): 
 
 interface ExchangeStream extends ClientHttp2Stream {
   [EXCHANGE]: Http2Exchange;
+  /** `ended`: nothing can come any more, read or not. */
+  readonly _readableState: { readonly ended: boolean };
 }
 
 function open(exchange: Http2Exchange): void {
@@ -297,6 +309,10 @@ function onEnd(this: ExchangeStream): void {
 
 function onError(this: ExchangeStream, error: Error): void {
   this[EXCHANGE].error(error);
+}
+
+function onAborted(this: ExchangeStream): void {
+  this[EXCHANGE].aborted(this);
 }
 
 function onClose(this: ExchangeStream): void {

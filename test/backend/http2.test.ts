@@ -8,6 +8,7 @@ import {
   type ServerHttp2Stream,
   type Settings,
 } from 'node:http2';
+import { createServer, type Socket } from 'node:net';
 import type { BackendService } from '#src/backend/contract.ts';
 import { ProxyError } from '#src/base/errors.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
@@ -74,6 +75,52 @@ async function startHttp2(
   cleanups.push(() => service.retire());
   return { service, server, sessions };
 }
+
+/** An H2C backend that answers each request's head with these frames, in one write. */
+async function startFrames(answer: (streamId: number) => readonly Buffer[]): Promise<{ service: BackendService }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    socket.write(frame(SETTINGS, 0, 0, Buffer.alloc(0)));
+    let unread = Buffer.alloc(0);
+    let isPrefaceRead = false;
+    socket.on('data', (chunk: Buffer) => {
+      unread = Buffer.concat([unread, chunk]);
+      if (!isPrefaceRead && unread.length >= PREFACE_BYTES) {
+        unread = unread.subarray(PREFACE_BYTES);
+        isPrefaceRead = true;
+      }
+      while (isPrefaceRead && unread.length >= 9 && unread.length >= 9 + unread.readUIntBE(0, 3)) {
+        const type = unread[3];
+        const streamId = unread.readUInt32BE(5);
+        unread = unread.subarray(9 + unread.readUIntBE(0, 3));
+        if (type === HEADERS) socket.write(Buffer.concat(answer(streamId)));
+      }
+    });
+  });
+  const port = await listen(server);
+  const service = makeService({ protocol: 'H2C', ports: [port] });
+  cleanups.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  cleanups.push(() => service.retire());
+  return { service };
+}
+
+/** RFC 9113 section 4.1 */
+function frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(streamId, 5);
+  return Buffer.concat([head, payload]);
+}
+
+const [DATA, HEADERS, RST_STREAM, SETTINGS] = [0, 1, 3, 4];
+const { NGHTTP2_FLAG_END_STREAM: END_STREAM, NGHTTP2_FLAG_END_HEADERS: END_HEADERS } = constants;
+const PREFACE_BYTES = 24; // RFC 9113 section 3.4
 
 /** Answers 200 with the body that came in. */
 const echo: OnStream = (stream) => {
@@ -246,6 +293,41 @@ describe('responses that stop short', () => {
     const { error, order } = await exchange(service);
     expect(error?.code).toBe(code);
     expect(order.at(-1)).toBe('onError');
+  });
+
+  test.each<[string, OnStream]>([
+    ['the stream', (stream) => stream.destroy()],
+    ['the session, which resets its streams in the same way', (stream) => stream.session?.destroy()],
+  ])('RST_STREAM(NO_ERROR) while the upload is open is no end: %s', async (_name, cut) => {
+    const { service } = await startHttp2((stream) => {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+      stream.once('data', (chunk: Buffer) => stream.write(chunk, () => setTimeout(() => cut(stream, {}, []), 10)));
+    });
+    // node:http2 says CANCEL to the youngest stream of a session that it destroys, and NO_ERROR to the others
+    const outcomes = [1, 2, 3].map(() => {
+      const { promise, resolve } = Promise.withResolvers<Outcome>();
+      const recorder = new Recorder(resolve);
+      recorder.onFirstBodyWanted = () => recorder.call!.writeBody(Buffer.from('half'));
+      recorder.start(service, { contentLength: -1 });
+      return promise;
+    });
+    for (const { error, body } of await Promise.all(outcomes)) {
+      expect(error?.code).toMatch(/^backend_connection_closed_/);
+      expect(['', 'half']).toContain(body);
+    }
+  });
+
+  test('END_STREAM with RST_STREAM(NO_ERROR) right behind it is an end, the upload open or not (RFC 9113 section 8.1)', async () => {
+    const { service } = await startFrames((streamId) => [
+      frame(HEADERS, END_HEADERS, streamId, Buffer.from([0x88])), // :status 200
+      frame(DATA, END_STREAM, streamId, Buffer.from('all of it')),
+      frame(RST_STREAM, 0, streamId, Buffer.alloc(4)),
+    ]);
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const recorder = new Recorder(resolve);
+    recorder.onFirstBodyWanted = () => recorder.call!.writeBody(Buffer.from('half'));
+    recorder.start(service, { contentLength: -1 });
+    expect(await promise).toMatchObject({ status: 200, body: 'all of it', error: null });
   });
 
   test('REFUSED_STREAM may be retried whatever the method', async () => {
