@@ -309,7 +309,8 @@ export class Http2Exchange implements Exchange {
 
   onFinish(): void {
     if (!this.#responseEnded) return;
-    if (!this.#requestEnded && !this.#waitsForTrailers) refuseRest(this.#stream);
+    // not at once: of a response that is a head only, RST_STREAM would overtake it
+    if (!this.#requestEnded && !this.#waitsForTrailers) setImmediate(refuseRest, this.#stream);
     if (this.#over) return;
     this.#over = true;
     this.#handler.onFinish();

@@ -176,6 +176,19 @@ describe.each([
   });
 });
 
+test('over HTTP/2 an answer that is a head only comes although the upload is open', async () => {
+  const origin = 'https://app.example';
+  const fields = { origin, 'access-control-request-method': 'PUT' };
+  const stream = session.request({ ':path': '/cors/open', ':method': 'OPTIONS', ':authority': HOST, ...fields });
+  stream.on('error', () => {});
+  let answer: IncomingHttpHeaders & { ':status'?: number | undefined } = {};
+  stream.on('response', (received) => (answer = received));
+  stream.resume();
+  await once(stream, 'close');
+  expect(answer).toMatchObject({ ':status': 200, 'access-control-allow-origin': origin });
+  expect(stream.rstCode).toBe(0); // the rest is refused with NO_ERROR (RFC 9113 section 8.1)
+});
+
 function siteMap(): Record<string, unknown> {
   const prefixed = (prefixMatch: string, rest: object = {}) => [{ prefixMatch, ...rest }];
   const toApi = { weightedBackendServices: [{ backendService: 'api', weight: 1 }] };
