@@ -3,12 +3,14 @@ import {
   type ClientCertificateVariable,
   clientCertificateValues,
 } from './client-certificate.ts';
-import type { ConnectionFacts, HttpProtocol } from './exchange.ts';
+import type { ConnectionFacts, HeaderList, HttpProtocol } from './exchange.ts';
 
 /** What a variable can be taken from. */
 export interface VariableSource {
   readonly connection: ConnectionFacts;
   readonly protocol: HttpProtocol;
+  /** Of the request; names in lower case. */
+  readonly headers?: HeaderList;
 }
 
 export type HeaderVariable =
@@ -35,7 +37,7 @@ export function isIdentityVariable(variable: HeaderVariable): boolean {
 }
 
 /** The value for one request; '' where it is not known. Not yet checked to be a field value. */
-export function variableValue(variable: HeaderVariable, { connection, protocol }: VariableSource): string {
+export function variableValue(variable: HeaderVariable, { connection, protocol, headers }: VariableSource): string {
   const { tls } = connection;
   switch (variable) {
     case 'client_ip_address':
@@ -46,6 +48,8 @@ export function variableValue(variable: HeaderVariable, { connection, protocol }
       return tls === null ? 'false' : 'true';
     case 'client_protocol':
       return protocol;
+    case 'origin_request_header':
+      return headers === undefined ? '' : firstOf(headers, 'origin');
     case 'server_ip_address':
       return connection.localAddress;
     case 'server_port':
@@ -77,6 +81,11 @@ export function variableValue(variable: HeaderVariable, { connection, protocol }
   }
 }
 
+function firstOf(headers: HeaderList, name: string): string {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1]!;
+  return '';
+}
+
 function isClientCertificateVariable(variable: HeaderVariable): variable is ClientCertificateVariable {
   return variable.startsWith('client_cert_');
 }
@@ -86,6 +95,7 @@ const CONNECTION_VARIABLES = [
   'client_port',
   'client_encrypted',
   'client_protocol',
+  'origin_request_header',
   'server_ip_address',
   'server_port',
   'tls_sni_hostname',
@@ -108,7 +118,6 @@ const PLACE_VARIABLES = [
 const UNKNOWABLE = [
   'cdn_cache_id',
   'cdn_cache_status',
-  'origin_request_header',
   'client_rtt_msec',
   'device_request_type',
   'user_agent_family',

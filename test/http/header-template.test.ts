@@ -27,7 +27,8 @@ const connection: ConnectionFacts = {
   forwardingRule: 'https',
   tls,
 };
-const source = { connection, protocol: 'HTTP/2' } as const;
+const headers = ['accept', '*/*', 'origin', 'https://a.example'];
+const source = { connection, protocol: 'HTTP/2', headers } as const;
 
 function expanded(text: string, from: Parameters<HeaderTemplates['append']>[1] = source): string | undefined {
   const fields: string[] = [];
@@ -88,6 +89,7 @@ describe('HeaderTemplates', () => {
     ['{client_port}', '50123'],
     ['{client_encrypted}', 'true'],
     ['{client_protocol}', 'HTTP/2'],
+    ['{origin_request_header}', 'https://a.example'],
     ['{server_ip_address}', '2001:db8::1'],
     ['{server_port}', '443'],
     ['{tls_sni_hostname}', 'pets.example'],
