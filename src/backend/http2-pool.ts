@@ -94,6 +94,7 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
     if (session.isLoggedIn && session.active === 0) session.close('not-reusable');
     if (this.#waiting.size > 0) this.#serveWaiting(session);
     if (session.active > 0) return;
+    session.becameIdle();
     if (this.#retired !== null) session.close(this.#retired.cause);
     else if (session.isWornOut) session.close('max-requests');
   }

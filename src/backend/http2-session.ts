@@ -23,6 +23,7 @@ export class Http2Session {
   /** One of its streams carried a connection's login: no new exchange (security rule 34). */
   isLoggedIn = false;
   closeReason: CloseReason | null = null;
+  readonly #idleTimer: NodeJS.Timeout;
   readonly #maxExchanges: number;
   #maxStreams = MAX_STREAMS;
 
@@ -48,9 +49,18 @@ export class Http2Session {
     accepted.socket.once('error', () => {
       this.draining = true;
     });
-    this.session.setTimeout(IDLE_TIMEOUT_MS, () => {
+    this.#idleTimer = setTimeout(() => {
       if (this.active === 0) this.close('idle');
-    });
+    }, IDLE_TIMEOUT_MS).unref();
+    this.session.once('close', () => clearTimeout(this.#idleTimer));
+  }
+
+  /**
+   * Its last exchange is over. Not session.setTimeout(): what a broken session's streams do last starts that timer again, and it
+   * holds the session with all it refers to for its ten minutes (measured on Node 26.10).
+   */
+  becameIdle(): void {
+    if (!this.session.destroyed) this.#idleTimer.refresh();
   }
 
   get capacity(): number {
