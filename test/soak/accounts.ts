@@ -95,5 +95,8 @@ function isSame({ status, isGrpcFailure }: Entry, logged: number): boolean {
   return status === logged || (status === 200 && logged === 101);
 }
 
-/** They leave on purpose, or keep sending to somebody who has answered and gone: a reset takes what they had not read. */
-const MAY_GO_UNANSWERED = /\(left|^early/;
+/**
+ * They leave on purpose, keep sending to somebody who has answered and gone, or get a response that is cut: a reset takes what they
+ * had not read, the head included.
+ */
+const MAY_GO_UNANSWERED = /\(left|^early|^cut/;
