@@ -21,18 +21,13 @@ export interface Haproxy {
 }
 
 /** A real HAProxy (Debian) as an L4 balancer: TCP mode, round robin, probes every 100 ms. Stopped by its process id. */
-export async function startHaproxy(servers: readonly HaproxyServer[]): Promise<Haproxy> {
-  const folder = await mkdtemp(join(tmpdir(), 'haproxy-'));
-  const port = await freePort();
+export function startHaproxy(servers: readonly HaproxyServer[]): Promise<Haproxy> {
   const lines = servers.map(({ port: to, adminPort, extra = '' }, index) => {
     const check = adminPort === undefined ? '' : `check addr 127.0.0.1 port ${adminPort} inter 100ms fall 1 rise 1`;
     return `  server s${index} 127.0.0.1:${to} ${check} ${extra}`;
   });
-  await writeFile(
-    join(folder, 'haproxy.cfg'),
-    `global
-  maxconn 2000
-defaults
+  return run(
+    (port) => `defaults
   mode tcp
   timeout connect 2s
   timeout client 60s
@@ -47,6 +42,30 @@ backend out
 ${servers.some(({ adminPort }) => adminPort !== undefined) ? '  option httpchk GET /readyz\n  http-check send hdr Host 127.0.0.1\n' : ''}${lines.join('\n')}
 `,
   );
+}
+
+/**
+ * A real HAProxy (Debian) as an HTTP server behind a proxy that sends PROXY headers: answers everything with `answer`, a log
+ * format in which `%[src]` is what the header said. `bind`: what follows accept-proxy, for instance `ssl crt FILE`.
+ */
+export function startHaproxyBehind(answer: string, bind = ''): Promise<Haproxy> {
+  return run(
+    (port) => `defaults
+  mode http
+  timeout client 60s
+  timeout connect 1s
+  timeout server 1s
+frontend in
+  bind 127.0.0.1:${port} accept-proxy ${bind}
+  http-request return status 200 content-type text/plain lf-string "${answer}"
+`,
+  );
+}
+
+async function run(configuration: (port: number) => string): Promise<Haproxy> {
+  const folder = await mkdtemp(join(tmpdir(), 'haproxy-'));
+  const port = await freePort();
+  await writeFile(join(folder, 'haproxy.cfg'), `global\n  maxconn 2000\n${configuration(port)}`);
   const child = spawn('haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(child, 'exit');
   let errors = '';
