@@ -32,6 +32,7 @@ test('there are scenarios', () => {
     'minimal',
     'plain-sidecar',
     'several-hosts',
+    'tls-to-tcp',
   ]);
 });
 
@@ -42,7 +43,8 @@ test.each(scenarios.map(({ name }) => name))('the scenario %s loads without a wa
   if (!outcome.ok) throw new Error('unreachable');
   // Examples attach a policy (security rule 8) and listen on loopback only.
   for (const { proxy, address } of outcome.configuration.listeners) {
-    if (proxy.kind === 'targetHttpsProxies') expect(proxy.sslPolicy?.minTlsVersion).toBe('TLS_1_2');
+    if (proxy.kind === 'targetHttpsProxies' || proxy.kind === 'targetSslProxies')
+      expect(proxy.sslPolicy?.minTlsVersion).toBe('TLS_1_2');
     expect(['127.0.0.1', '::1']).toContain(address);
   }
 });

@@ -1,7 +1,7 @@
 // Each folder of config/ runs as it stands, but for ports, IPv6 (which a container may lack) and how many processes carry it.
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, get as getPlain, type IncomingMessage, type Server } from 'node:http';
-import { get as getTls } from 'node:https';
+import { createServer as createTlsServer, get as getTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { writePki } from '#src/pki/issue/write-pki.ts';
@@ -13,6 +13,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 
 let folder: TempFolder;
 let backend: Server;
+let verified: Server;
 let proxy: RunningSallyport | undefined;
 
 beforeAll(async () => {
@@ -26,45 +27,57 @@ beforeAll(async () => {
   }
   backend = createServer((_incoming, response) => response.end('hello')).listen(0, '127.0.0.1');
   await new Promise((resolve) => backend.once('listening', resolve));
+  const [cert, key, ca] = ['cats-backend.crt', 'cats-backend.key', 'root.crt'].map((name) => {
+    return readFileSync(folder.file(`certs/generated/${name}`));
+  });
+  verified = createTlsServer({ cert, key, ca, requestCert: true }, (_incoming, response) => response.end('hello'));
+  verified.listen(0, '127.0.0.1');
+  await new Promise((resolve) => verified.once('listening', resolve));
 }, 60_000);
 afterEach(async () => {
   await proxy?.stop('SIGINT');
   proxy = undefined;
 });
 afterAll(() => {
-  backend.close();
-  backend.closeAllConnections();
+  for (const server of [backend, verified]) {
+    server.close();
+    server.closeAllConnections();
+  }
   folder.remove();
 });
 
-/** By scenario: the first listener, and what a request there comes to. backend-mtls has no backend here. */
+/** By scenario: what a request comes to at its first listeners. Streams carry it as they would anything else. */
 test.each([
-  ['backend-mtls', 'https', 502],
-  ['client-authentication', 'https', 'closed'],
-  ['minimal', 'https', 200],
-  ['plain-sidecar', 'http', 200],
-  ['several-hosts', 'https', 200],
+  ['backend-mtls', 'https', [200]],
+  ['client-authentication', 'https', ['closed']],
+  ['minimal', 'https', [200]],
+  ['plain-sidecar', 'http', [200]],
+  ['several-hosts', 'https', [200]],
+  ['tls-to-tcp', 'https', [200, 200]],
 ] as const)(
   '%s',
-  async (name, scheme, outcome) => {
+  async (name, scheme, outcomes) => {
     const config = folder.file(`config/${name}`);
     await adapt(config);
     proxy = await runSallyport({ config });
-    const [address = ''] = proxy.listening['addresses'] as readonly string[];
-    expect(await answerOf(`${scheme}://${address}/`)).toBe(outcome);
+    const addresses = proxy.listening['addresses'] as readonly string[];
+    for (const [index, outcome] of outcomes.entries()) {
+      expect(await answerOf(`${scheme}://${addresses[index]}/`)).toBe(outcome);
+    }
   },
   60_000,
 );
 
-/** Ports that are free here, the backend that is there, one process. */
+/** Ports that are free here, the backends that are there, one process. */
 async function adapt(config: string): Promise<void> {
   const { port } = backend.address() as AddressInfo;
+  const { port: verifiedPort } = verified.address() as AddressInfo;
   for (const file of readdirSync(config).filter((name) => name.endsWith('.yaml'))) {
     const path = join(config, file);
     const text = readFileSync(path, 'utf8')
       .replaceAll('IPAddress: "::1"', 'IPAddress: 127.0.0.1')
-      .replaceAll(/, port: 808\d \}/g, `, port: ${port} }`)
-      .replaceAll(/, port: 9443 \}/g, `, port: ${await freePort()} }`);
+      .replaceAll(/, port: (?:808\d|1883) \}/g, `, port: ${port} }`)
+      .replaceAll(/, port: 9443 \}/g, `, port: ${verifiedPort} }`);
     const adapted = await withFreePorts(text);
     writeFileSync(path, file === 'sallyport.yaml' ? withSettings(adapted) : adapted);
   }
