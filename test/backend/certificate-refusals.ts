@@ -4,7 +4,7 @@ import { issue } from '#src/pki/issue/issue.ts';
 import { type TestPki, testPki } from '../harness/pki.ts';
 import type { TlsOptions } from './support.ts';
 
-/** A backend that shows `chain`, and what a verifier told by `tls` says of it. */
+/** A backend that shows `chain`, and what a verifier told by `tls` says of it: `code` is asserted as statusDetails over HTTPS and SSL. */
 export interface CertificateRefusal {
   readonly code: ErrorCode;
   readonly name: string;
