@@ -1,8 +1,8 @@
 // hot path
-import { type Deadline, startDeadline } from '../base/deadline.ts';
+import { startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
 import { type AcceptedConnection, type ConnectTerms, connect } from './connect.ts';
-import { ConnectGate } from './connect-gate.ts';
+import { ConnectQueue } from './connect-queue.ts';
 import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
 import type { RetireCause } from './events.ts';
@@ -20,28 +20,29 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   readonly #terms: ConnectTerms;
   readonly #endpoint: Endpoint;
   #limits: PoolLimits;
-  readonly #gate: ConnectGate;
+  readonly #queue: ConnectQueue;
   readonly #connections = new Set<Http1Connection>();
   readonly #idle: Http1Connection[] = [];
   readonly #waiting = new Set<Http1Exchange>();
-  #connecting = 0;
-  /** Until the gate allows the next attempt. */
-  #nextAttempt: Deadline | null = null;
   #retired: RetireOrder | null = null;
 
   constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits) {
     this.#terms = terms;
     this.#endpoint = endpoint;
     this.#limits = limits;
-    this.#gate = new ConnectGate(terms.clock);
+    this.#queue = new ConnectQueue(
+      terms.clock,
+      () => this.#queue.underWay < this.#waiting.size && this.#mayOpen(),
+      () => this.#dial(),
+    );
   }
 
   get isFailing(): boolean {
-    return this.#gate.isFailing;
+    return this.#queue.isFailing;
   }
 
   get size(): number {
-    return this.#connections.size + this.#connecting;
+    return this.#connections.size + this.#queue.underWay;
   }
 
   get inFlight(): number {
@@ -49,7 +50,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
   }
 
   get pending(): number {
-    return Math.max(0, this.#waiting.size - this.#connecting);
+    return Math.max(0, this.#waiting.size - this.#queue.underWay);
   }
 
   send(request: BackendRequest, handler: BackendHandler): BackendCall {
@@ -60,8 +61,8 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
       return exchange;
     }
     this.#waiting.add(exchange);
-    this.#openForWaiting();
-    if (this.#waiting.size > this.#connecting && !this.#mayWait()) {
+    this.#queue.dialWanted();
+    if (this.#waiting.size > this.#queue.underWay && !this.#mayWait()) {
       this.#waiting.delete(exchange);
       process.nextTick(failQueueFull, exchange, this.#endpoint.name);
     }
@@ -117,7 +118,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
       return;
     }
     this.#waiting.add(exchange);
-    this.#openForWaiting();
+    this.#queue.dialWanted();
   }
 
   release(connection: Http1Connection): void {
@@ -187,54 +188,37 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
     return exchanges >= this.#limits.maxRequestsPerConnection;
   }
 
-  #openForWaiting(): void {
-    while (this.#connecting < this.#waiting.size && this.#mayOpen()) {
-      const waitMs = this.#gate.waitMs(this.#connecting);
-      if (waitMs > 0) {
-        if (waitMs !== Number.POSITIVE_INFINITY) this.#openLater(waitMs);
-        return;
-      }
-      this.#connecting++;
-      connect(this.#terms, this.#endpoint, (error, accepted) => {
-        this.#connecting--;
-        if (accepted !== null) this.#onConnected(accepted);
-        else this.#onConnectFailed(error!);
-      });
-    }
-  }
-
-  #openLater(waitMs: number): void {
-    if (this.#nextAttempt !== null) return;
-    this.#nextAttempt = startDeadline(waitMs, () => {
-      this.#nextAttempt = null;
-      this.#openForWaiting();
+  #dial(): void {
+    connect(this.#terms, this.#endpoint, (error, accepted) => {
+      if (accepted !== null) this.#onConnected(accepted);
+      else this.#onConnectFailed(error!);
     });
   }
 
   #onConnected(accepted: AcceptedConnection): void {
-    this.#gate.succeeded();
+    this.#queue.succeeded();
     const connection = new Http1Connection(accepted);
     this.#connections.add(connection);
     accepted.socket.once('close', () => this.#onClose(connection));
     this.release(connection);
-    this.#openForWaiting();
+    this.#queue.dialWanted();
   }
 
   #onConnectFailed(error: ProxyError): void {
-    this.#gate.failed();
+    this.#queue.failed();
     const sharing = this.size === 0 ? this.#waiting.size : 1;
     for (let i = 0; i < sharing; i++) this.#takeWaiting()?.failWaiting(error);
-    this.#openForWaiting();
+    this.#queue.dialWanted();
     this.#settle();
   }
 
   #onClose(connection: Http1Connection): void {
     this.#connections.delete(connection);
-    if (refusedLate(connection)) this.#gate.failed();
+    if (refusedLate(connection)) this.#queue.refusedLate();
     const at = this.#idle.indexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     this.#terms.events.onClose(this.#terms.service, connection.accepted.fresh.endpoint, connection.reasonOfClose());
-    this.#openForWaiting();
+    this.#queue.dialWanted();
     this.#settle();
   }
 

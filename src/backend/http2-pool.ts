@@ -1,8 +1,8 @@
 // hot path
-import { type Deadline, startDeadline } from '../base/deadline.ts';
+import { startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
 import { type AcceptedConnection, type ConnectTerms, connect } from './connect.ts';
-import { ConnectGate } from './connect-gate.ts';
+import { ConnectQueue } from './connect-queue.ts';
 import type { BackendCall, BackendHandler, BackendRequest, Endpoint } from './contract.ts';
 import type { EndpointPool, PoolLimits, RetireOrder } from './endpoint-pool.ts';
 import type { RetireCause } from './events.ts';
@@ -18,27 +18,28 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
   readonly #terms: ConnectTerms;
   readonly #endpoint: Endpoint;
   #limits: PoolLimits;
-  readonly #gate: ConnectGate;
+  readonly #queue: ConnectQueue;
   readonly #sessions: Http2Session[] = [];
   readonly #waiting = new Set<Http2Exchange>();
-  #connecting = 0;
-  /** Until the gate allows the next attempt. */
-  #nextAttempt: Deadline | null = null;
   #retired: RetireOrder | null = null;
 
   constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits) {
     this.#terms = terms;
     this.#endpoint = endpoint;
     this.#limits = limits;
-    this.#gate = new ConnectGate(terms.clock);
+    this.#queue = new ConnectQueue(
+      terms.clock,
+      () => this.#waiting.size > this.#queue.underWay * STREAMS_PER_ATTEMPT && this.#mayOpen(),
+      () => this.#dial(),
+    );
   }
 
   get isFailing(): boolean {
-    return this.#gate.isFailing;
+    return this.#queue.isFailing;
   }
 
   get size(): number {
-    return this.#sessions.length + this.#connecting;
+    return this.#sessions.length + this.#queue.underWay;
   }
 
   get inFlight(): number {
@@ -48,7 +49,7 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
   }
 
   get pending(): number {
-    return Math.max(0, this.#waiting.size - this.#connecting * STREAMS_PER_ATTEMPT);
+    return Math.max(0, this.#waiting.size - this.#queue.underWay * STREAMS_PER_ATTEMPT);
   }
 
   send(request: BackendRequest, handler: BackendHandler): BackendCall {
@@ -111,7 +112,7 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
       return;
     }
     this.#waiting.add(exchange);
-    this.#openForWaiting();
+    this.#queue.dialWanted();
     if (this.pending > 0 && !this.#mayWait()) {
       this.#waiting.delete(exchange);
       process.nextTick(failQueueFull, exchange, this.#endpoint.name);
@@ -141,37 +142,20 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
     return this.pending <= maxPending && (service === null || service.mayWait());
   }
 
-  #openForWaiting(): void {
-    while (this.#waiting.size > this.#connecting * STREAMS_PER_ATTEMPT && this.#mayOpen()) {
-      const waitMs = this.#gate.waitMs(this.#connecting);
-      if (waitMs > 0) {
-        if (waitMs !== Number.POSITIVE_INFINITY) this.#openLater(waitMs);
-        return;
-      }
-      this.#connecting++;
-      connect(this.#terms, this.#endpoint, (error, accepted) => {
-        this.#connecting--;
-        if (accepted !== null) this.#onConnected(accepted);
-        else this.#onConnectFailed(error!);
-      });
-    }
-  }
-
-  #openLater(waitMs: number): void {
-    if (this.#nextAttempt !== null) return;
-    this.#nextAttempt = startDeadline(waitMs, () => {
-      this.#nextAttempt = null;
-      this.#openForWaiting();
+  #dial(): void {
+    connect(this.#terms, this.#endpoint, (error, accepted) => {
+      if (accepted !== null) this.#onConnected(accepted);
+      else this.#onConnectFailed(error!);
     });
   }
 
   #onConnected(accepted: AcceptedConnection): void {
-    this.#gate.succeeded();
+    this.#queue.succeeded();
     const session = new Http2Session(accepted, this.#limits.maxRequestsPerConnection);
     this.#sessions.push(session);
     accepted.socket.once('close', () => this.#onClose(session));
     this.#serveWaiting(session);
-    this.#openForWaiting();
+    this.#queue.dialWanted();
     if (this.#retired !== null && session.active === 0) session.close(this.#retired.cause);
   }
 
@@ -184,8 +168,8 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
   }
 
   #onConnectFailed(error: ProxyError): void {
-    this.#gate.failed();
-    if (this.#connecting === 0) {
+    this.#queue.failed();
+    if (this.#queue.underWay === 0) {
       const failed = [...this.#waiting];
       this.#waiting.clear();
       for (const exchange of failed) exchange.failWaiting(error);
@@ -195,9 +179,9 @@ export class Http2Pool implements EndpointPool, Http2PoolOfExchange {
 
   #onClose(session: Http2Session): void {
     this.#sessions.splice(this.#sessions.indexOf(session), 1);
-    if (refusedLate(session)) this.#gate.failed();
+    if (refusedLate(session)) this.#queue.refusedLate();
     this.#terms.events.onClose(this.#terms.service, session.accepted.fresh.endpoint, session.reasonOfClose());
-    this.#openForWaiting();
+    this.#queue.dialWanted();
     this.#settle();
   }
 

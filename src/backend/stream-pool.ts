@@ -1,9 +1,8 @@
 import type { Duplex } from 'node:stream';
-import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
 import { resetSocket } from '../tls/reset-socket.ts';
 import { type AcceptedConnection, type ConnectTerms, connectStream } from './connect.ts';
-import { ConnectGate } from './connect-gate.ts';
+import { ConnectQueue } from './connect-queue.ts';
 import type {
   BackendConnectionFacts,
   BackendStream,
@@ -24,27 +23,28 @@ export class StreamPool implements EndpointPool {
   readonly #terms: ConnectTerms;
   readonly #endpoint: Endpoint;
   #limits: PoolLimits;
-  readonly #gate: ConnectGate;
+  readonly #queue: ConnectQueue;
   readonly #waiting = new Set<Attempt>();
   readonly #open = new Set<OpenStream>();
-  #connecting = 0;
-  /** Until the gate allows the next attempt. */
-  #nextAttempt: Deadline | null = null;
   #retired: RetireOrder | null = null;
 
   constructor(terms: ConnectTerms, endpoint: Endpoint, limits: PoolLimits) {
     this.#terms = terms;
     this.#endpoint = endpoint;
     this.#limits = limits;
-    this.#gate = new ConnectGate(terms.clock);
+    this.#queue = new ConnectQueue(
+      terms.clock,
+      () => this.#waiting.size > 0,
+      () => this.#dialForFirst(),
+    );
   }
 
   get isFailing(): boolean {
-    return this.#gate.isFailing;
+    return this.#queue.isFailing;
   }
 
   get size(): number {
-    return this.#open.size + this.#connecting;
+    return this.#open.size + this.#queue.underWay;
   }
 
   get inFlight(): number {
@@ -66,7 +66,7 @@ export class StreamPool implements EndpointPool {
       return attempt;
     }
     this.#waiting.add(attempt);
-    this.#openForWaiting();
+    this.#queue.dialWanted();
     return attempt;
   }
 
@@ -111,42 +111,26 @@ export class StreamPool implements EndpointPool {
     this.#settle();
   }
 
-  #openForWaiting(): void {
-    for (const attempt of this.#waiting) {
-      const waitMs = this.#gate.waitMs(this.#connecting);
-      if (waitMs > 0) {
-        if (waitMs !== Number.POSITIVE_INFINITY) this.#openLater(waitMs);
-        return;
-      }
-      this.#waiting.delete(attempt);
-      this.#connecting++;
-      connectStream(this.#terms, this.#endpoint, attempt.preamble, (error, accepted) => {
-        this.#connecting--;
-        if (accepted !== null) this.#onConnected(attempt, accepted);
-        else this.#onConnectFailed(attempt, error!);
-      });
-    }
-  }
-
-  #openLater(waitMs: number): void {
-    if (this.#nextAttempt !== null) return;
-    this.#nextAttempt = startDeadline(waitMs, () => {
-      this.#nextAttempt = null;
-      this.#openForWaiting();
+  #dialForFirst(): void {
+    const [attempt] = this.#waiting;
+    this.#waiting.delete(attempt!);
+    connectStream(this.#terms, this.#endpoint, attempt!.preamble, (error, accepted) => {
+      if (accepted !== null) this.#onConnected(attempt!, accepted);
+      else this.#onConnectFailed(attempt!, error!);
     });
   }
 
   #onConnected(attempt: Attempt, accepted: AcceptedConnection): void {
-    this.#gate.succeeded();
+    this.#queue.succeeded();
     const stream = new OpenStream(accepted);
     this.#open.add(stream);
     accepted.socket.once('close', () => this.#onClose(stream));
     attempt.succeeded(stream);
-    this.#openForWaiting();
+    this.#queue.dialWanted();
   }
 
   #onConnectFailed(attempt: Attempt, error: ProxyError): void {
-    this.#gate.failed();
+    this.#queue.failed();
     attempt.failed(error);
     if (this.size === 0) {
       for (const waiting of this.#waiting) {
@@ -154,13 +138,13 @@ export class StreamPool implements EndpointPool {
         waiting.failed(error); // one outcome for all who waited for it (security rule 29)
       }
     }
-    this.#openForWaiting();
+    this.#queue.dialWanted();
     this.#settle();
   }
 
   #onClose(stream: OpenStream): void {
     this.#open.delete(stream);
-    if (stream.wasRefusedLate) this.#gate.failed();
+    if (stream.wasRefusedLate) this.#queue.refusedLate();
     this.#terms.events.onClose(this.#terms.service, stream.facts.endpoint, stream.reasonOfClose);
     this.#settle();
   }
