@@ -14,7 +14,7 @@ export function addExplainCommands(program: Command, done: (exitCode: number) =>
     command
       .requiredOption('--config <file|folder>', 'configuration: a YAML or JSON file, or a folder of them')
       .option('--json', 'print JSON');
-  const ofProxy = (command: Command) => configured(command).requiredOption('--proxy <name>', 'target HTTPS proxy');
+  const ofProxy = (command: Command) => configured(command).requiredOption('--proxy <name>', 'target proxy');
 
   ofProxy(explain.command('certificate'))
     .description('which certificate a client gets, step by step')

@@ -87,6 +87,11 @@ export function negotiatedTerms(prediction: Prediction): NegotiatedTerms | null 
   };
 }
 
+/** Of the certificates that the proxy may serve. */
+export function certificateCollection({ certificateMap }: LinkedTlsProxy): ServedCertificate['collection'] {
+  return certificateMap === null ? 'sslCertificates' : 'certificates';
+}
+
 export function certificateText(explanation: CertificateExplanation, nowMs: number): string {
   const { client, certificate, negotiated, failure } = explanation;
   const policy = explanation.sslPolicy === null ? 'no SSL policy' : `sslPolicies/${explanation.sslPolicy}`;
@@ -119,7 +124,7 @@ export function termsText(terms: NegotiatedTerms): string {
 function servedCertificate(entry: CertificateEntry, proxy: LinkedTlsProxy, match: SniMatch): ServedCertificate {
   return {
     name: entry.name,
-    collection: proxy.certificateMap === null ? 'sslCertificates' : 'certificates',
+    collection: certificateCollection(proxy),
     keyType: entry.keyType,
     keyBits: entry.keyBits,
     hostNames: entry.hostNames,

@@ -1,6 +1,6 @@
 import type { LinkedTlsProxy } from '../config/linked.ts';
 import { effectivePolicy, type PolicyWarning } from '../tls/ssl-policy.ts';
-import { type NegotiatedTerms, negotiatedTerms, termsText } from './certificate.ts';
+import { certificateCollection, type NegotiatedTerms, negotiatedTerms, termsText } from './certificate.ts';
 import type { ExplainedClient } from './client.ts';
 import { predictFor } from './predict-for.ts';
 import { counted, table } from './text.ts';
@@ -22,6 +22,8 @@ export interface PolicyExplanation {
   readonly signatureSchemes: readonly string[];
   readonly enabledFeatures: readonly string[];
   readonly warnings: readonly PolicyWarning[];
+  /** What the certificates below are of. */
+  readonly certificateCollection: 'sslCertificates' | 'certificates';
   /** The name that the clients below ask for. */
   readonly sni: string | null;
   readonly clients: readonly ClientOutcome[];
@@ -58,6 +60,7 @@ export function explainPolicy(
     signatureSchemes: policy.signatureSchemes.map(({ name }) => name),
     enabledFeatures: policy.enabledFeatures,
     warnings: policy.warnings,
+    certificateCollection: certificateCollection(proxy),
     sni: serverName,
     clients: clients.map((client) => {
       const { name, title, origin } = client;
@@ -99,7 +102,7 @@ export function policyText(explanation: PolicyExplanation): string {
   if (explanation.clients.length === 0) return text;
   text += `\nclients that ask for ${explanation.sni ?? 'no name'}:\n`;
   const [only] = explanation.clients;
-  if (explanation.clients.length === 1 && only !== undefined) return text + oneClientText(only);
+  if (explanation.clients.length === 1 && only !== undefined) return text + oneClientText(only, explanation);
   text += table(explanation.clients.map(clientRow));
   const connected = explanation.clients.filter(({ ok }) => ok);
   const postQuantum = connected.filter(({ negotiated }) => isPostQuantum(negotiated?.group ?? null)).length;
@@ -127,12 +130,15 @@ function clientRow({ name, negotiated, certificate, failure }: ClientOutcome): r
   ];
 }
 
-function oneClientText({ title, origin, negotiated, certificate, failure }: ClientOutcome): string {
+function oneClientText(
+  { title, origin, negotiated, certificate, failure }: ClientOutcome,
+  { certificateCollection: collection }: PolicyExplanation,
+): string {
   const outcome =
     failure === null
       ? table([
           ['negotiates', termsText(negotiated!)],
-          ['certificate', `sslCertificates/${certificate}`],
+          ['certificate', `${collection}/${certificate}`],
           ['ALPN', negotiated!.alpn === 'none' ? 'none' : negotiated!.alpn],
         ])
       : table([['fails', `${failure.reason}: ${failure.detail}`]]);

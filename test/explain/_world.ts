@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import { buildProgram } from '#src/cli/program.ts';
 import { parseCertificate } from '#src/pki/certificate.ts';
 import type { Issued } from '#src/pki/issue/contract.ts';
@@ -10,12 +9,13 @@ import { sallyportOnce } from '../harness/run-sallyport.ts';
 import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
 
 /**
- * A configuration on disk for `sallyport explain`, whose proxies share one URL map:
+ * A configuration on disk for `sallyport explain`, whose proxies share one URL map, but for the one of streams:
  *
  *   pair    MODERN 1.2      site.example as ECDSA and as RSA (first), *.site.example as ECDSA
  *   one     RESTRICTED 1.3  the ECDSA certificate of site.example alone
  *   open    no policy       site.example as RSA
  *   mapped  MODERN 1.2      a certificate map: site.example as ECDSA and RSA, *.site.example as ECDSA, no PRIMARY
+ *   stream  MODERN 1.2      the certificates of pair on a target SSL proxy, whose service has protocol SSL
  */
 export interface World {
   readonly folder: TempFolder;
@@ -79,12 +79,22 @@ export async function makeWorld({
       proxyRule('one', port + 1),
       proxyRule('open', port + 2),
       proxyRule('mapped', port + 3),
+      proxyRule('stream', port + 4),
     ],
     targetHttpsProxies: [
       proxy('pair', ['site-rsa', 'site-ecdsa', 'wild'], 'modern'),
       proxy('one', ['site-ecdsa'], 'newest'),
       proxy('open', ['site-rsa']),
       { name: 'mapped', urlMap: 'routes', certificateMap: 'shop', sslPolicy: 'modern' },
+    ],
+    targetSslProxies: [
+      {
+        name: 'stream',
+        service: 'carried',
+        proxyHeader: 'PROXY_V1',
+        sslCertificates: ['site-rsa', 'site-ecdsa', 'wild'],
+        sslPolicy: 'modern',
+      },
     ],
     sslPolicies: [
       { name: 'modern', profile: 'MODERN', minTlsVersion: 'TLS_1_2' },
@@ -122,6 +132,8 @@ export async function makeWorld({
       service('checked', { sni: 'backend.example', authenticationConfig: 'checked' }),
       { ...service('anyone', {}), tlsSettings: undefined },
       { name: 'plain', protocol: 'HTTP', backends: [{ group: 'group' }] },
+      { ...service('carried', { sni: 'backend.example', authenticationConfig: 'internal' }), protocol: 'SSL' },
+      { name: 'bytes', protocol: 'TCP', backends: [{ group: 'group' }] },
     ],
     networkEndpointGroups: [
       {
@@ -205,22 +217,12 @@ function keep(stream: NodeJS.WriteStream, take: (text: string) => void): () => v
   };
 }
 
-/** The first of three in a row, as the world wants them. */
-export async function threeFreePorts(): Promise<number> {
-  for (;;) {
+/** The first of five in a row: one for each proxy of the world. */
+export async function worldPorts(): Promise<number> {
+  let first = await freePort();
+  for (let count = 1; count < 5; count++) {
     const port = await freePort();
-    const others = await Promise.all([isFree(port + 1), isFree(port + 2)]);
-    if (others.every(Boolean)) return port;
+    if (port !== first + count) [first, count] = [port, 0];
   }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.on('error', () => resolve(port < 65_536));
-  });
+  return first;
 }

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
-import { createServer, type Server, type TlsOptions } from 'node:tls';
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { BackendExplanation } from '#src/explain/backend.ts';
 import { explainChain } from '#src/explain/chain.ts';
 import type { Issued, IssueRequest } from '#src/pki/issue/contract.ts';
@@ -105,9 +105,10 @@ describe('`sallyport explain backend --chain`', () => {
   test.each([
     [
       ['--service', 'nobody'],
-      'Cannot find backendServices/nobody, expected one of trusted, named, checked, anyone, plain',
+      'Cannot find backendServices/nobody, expected one of trusted, named, checked, anyone, plain, carried, bytes',
     ],
     [['--service', 'plain', '--chain', 'x.pem'], 'its protocol is HTTP, expected HTTPS, HTTP2 or SSL'],
+    [['--service', 'bytes', '--chain', 'x.pem'], 'its protocol is TCP, expected HTTPS, HTTP2 or SSL'],
     [['--service', 'trusted', '--chain', '/nonexistent.pem'], 'Cannot read --chain /nonexistent.pem: ENOENT'],
     [['--service', 'trusted', '--chain', 'package.json'], 'found no CERTIFICATE block'],
     [['--service', 'trusted', '--endpoint', 'nowhere'], "Cannot read --endpoint 'nowhere'"],
@@ -124,11 +125,18 @@ describe('`sallyport explain backend`, dialled', () => {
     for (const server of servers) server.close();
   });
 
-  async function backend(leaf: Issued, options: TlsOptions = {}): Promise<string> {
+  async function backend(
+    leaf: Issued,
+    options: TlsOptions = {},
+    onSecure: (socket: TLSSocket) => void = () => {},
+  ): Promise<string> {
     const server = createServer({ key: leaf.privateKeyPem, cert: chainPem(leaf, world.pki.issuing), ...options });
     servers.push(server);
     server.on('tlsClientError', () => {});
-    server.on('secureConnection', (socket) => socket.on('error', () => {}).resume());
+    server.on('secureConnection', (socket) => {
+      socket.on('error', () => {}).resume();
+      onSecure(socket);
+    });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -151,6 +159,35 @@ describe('`sallyport explain backend`, dialled', () => {
       failure: null,
     });
     expect(explanation.presented).toHaveLength(2);
+  });
+
+  test('of protocol SSL is verified with our client certificate, offered no ALPN and sent no PROXY header', async () => {
+    const options = { requestCert: true, ca: world.pki.root.certificatePem, ALPNProtocols: ['h2', 'http/1.1'] };
+    const alpn: (string | false | null)[] = [];
+    const endpoint = await backend(world.pki.server, options, (socket) => alpn.push(socket.alpnProtocol));
+    const { code, explanation } = await dialled('carried', endpoint);
+    expect(code).toBe(0);
+    expect(explanation).toMatchObject({
+      verdict: { ok: true, by: 'anchor' },
+      expects: { protocol: 'SSL', dnsNames: ['backend.example'], clientCertificate: 'to-backends' },
+      failure: null,
+    });
+    expect(alpn).toEqual([false]); // and nothing in front of TLS, though the proxy that leads here has PROXY_V1
+  });
+
+  test('of protocol TCP is only connected', async () => {
+    const server = createTcpServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const endpoint = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { code, stdout } = await world.explain('backend', '--service', 'bytes', '--endpoint', endpoint);
+    server.close();
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `backendServices/bytes, ${endpoint}\n  protocol TCP: no TLS, nothing is verified\n`,
+    });
+    const { code: refused, explanation } = await dialled('bytes', '127.0.0.1:1');
+    expect(refused).toBe(1);
+    expect(explanation).toMatchObject({ failure: { statusDetails: 'failed_to_connect_to_backend' } });
   });
 
   test('reports the alert of a backend that wants a client certificate which the service does not have', async () => {

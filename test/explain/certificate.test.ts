@@ -28,6 +28,25 @@ describe('`sallyport explain certificate`', () => {
     expect(lost.stdout).toContain('the handshake fails: sni_unknown (certificate map shop has no entry for the name');
   });
 
+  test('of a target SSL proxy it is the same choice, and no ALPN is answered, whatever is offered', async () => {
+    const question = ['--sni', 'site.example', '--client', 'chrome-49-xp'] as const;
+    const { code, stdout } = await world.explain('certificate', '--proxy', 'stream', ...question);
+    expect(code).toBe(0);
+    expect(stdout).toContain('targetSslProxies/stream (sslPolicies/modern), asked by Chrome 49 (Windows XP) for site');
+    expect(stdout).toContain('serves sslCertificates/site-rsa\n');
+    expect(stdout).toMatch(/\n {2}ALPN +none\n/);
+    const ofStream = (await world.explainJson('certificate', '--proxy', 'stream', ...question)).answer as object;
+    const ofHttps = (await world.explainJson('certificate', '--proxy', 'pair', ...question)).answer as object;
+    const { negotiated } = ofHttps as { negotiated: object };
+    expect(negotiated).toMatchObject({ alpn: 'h2' });
+    expect(ofStream).toEqual({
+      ...ofHttps,
+      collection: 'targetSslProxies',
+      proxy: 'stream',
+      negotiated: { ...negotiated, alpn: 'none' },
+    });
+  });
+
   test('gives a client that cannot verify ECDSA on this curve the RSA certificate', async () => {
     const { code, answer } = await world.explainJson(
       'certificate',

@@ -5,7 +5,8 @@ import { judgeNegotiated } from '#src/explain/impact-inference.ts';
 import { readLogLine } from '#src/explain/log-lines.ts';
 import { effectivePolicy, type SslPolicy } from '#src/tls/ssl-policy.ts';
 import { runSallyport } from '../harness/run-sallyport.ts';
-import { makeWorld, threeFreePorts, type World } from './_world.ts';
+import { until } from '../harness/until.ts';
+import { makeWorld, type World, worldPorts } from './_world.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -20,7 +21,7 @@ async function impactOf(proxy: string, to: string, lines: readonly unknown[]) {
 }
 
 test('`sallyport explain impact` says of real clients, from the log of a running proxy, who would be lost', async () => {
-  const firstPort = await threeFreePorts();
+  const firstPort = await worldPorts();
   const port = firstPort + 2;
   using live = {
     ...(await makeWorld({ port: firstPort, sallyport: { accessLog: { handshakeSampleRate: 1 } } })),
@@ -69,6 +70,37 @@ test('`sallyport explain impact` says of real clients, from the log of a running
 
   const fips = await live.explainJson('impact', '--proxy', 'open', '--to', 'fips', '--from-log', log);
   expect(fips.answer).toMatchObject({ lost: 1, connect: 3, postQuantum: { today: 1, afterwards: 0 } });
+});
+
+test('of a target SSL proxy the logged handshakes tell as much', async () => {
+  const firstPort = await worldPorts();
+  using live = {
+    ...(await makeWorld({ port: firstPort, sallyport: { accessLog: { handshakeSampleRate: 1 } } })),
+    [Symbol.dispose]: () => live.folder.remove(),
+  };
+  const proxy = await runSallyport({ config: live.config });
+  const ofStreams = { port: firstPort + 4, host: '127.0.0.1', servername: 'site.example', rejectUnauthorized: false };
+  for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
+    const client = connect({ ...ofStreams, maxVersion, ALPNProtocols: ['h2'] });
+    client.on('error', () => {}); // nobody listens behind it
+    const logged = proxy.log.length;
+    await once(client, 'secureConnect');
+    expect(client.alpnProtocol).toBe(false);
+    await until(() => proxy.log.slice(logged).some(({ msg }) => msg === 'handshake')); // TLS 1.3: later than the client's
+    client.destroy();
+  }
+  await proxy.stop();
+  const log = live.folder.write('log', proxy.log.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const { code, answer } = await live.explainJson('impact', '--proxy', 'stream', '--to', 'newest', '--from-log', log);
+  expect(code).toBe(1);
+  expect(answer).toMatchObject({
+    collection: 'targetSslProxies',
+    basis: 'handshakes',
+    counted: 2,
+    connect: 1,
+    lost: 1,
+    lostClients: [{ reason: 'unsupported_version', count: 1 }],
+  });
 });
 
 describe('`sallyport explain impact` without logged handshakes', () => {

@@ -4,15 +4,15 @@ import { clientPresets } from '#src/tls/client-presets.ts';
 import { withServerName } from '#src/tls/client-presets-sni.ts';
 import { versionName } from '#src/tls/tls-version.ts';
 import { type RunningSallyport, runSallyport } from '../harness/run-sallyport.ts';
-import { makeWorld, threeFreePorts, type World } from './_world.ts';
+import { makeWorld, type World, worldPorts } from './_world.ts';
 
 // What `explain policy` says, against the running proxy: every preset's bytes to every proxy.
 let world: World;
 let ports: Record<string, number>;
 let proxy: RunningSallyport;
 beforeAll(async () => {
-  const port = await threeFreePorts();
-  ports = { pair: port, one: port + 1, open: port + 2 };
+  const port = await worldPorts();
+  ports = { pair: port, one: port + 1, open: port + 2, mapped: port + 3, stream: port + 4 };
   world = await makeWorld({ port });
   proxy = await runSallyport({ config: world.config });
 }, 30_000);
@@ -27,25 +27,28 @@ interface Outcome {
   readonly failure: { readonly reason: string } | null;
 }
 
-test.each(['pair', 'one', 'open'])('what is explained for %s is what the running proxy does', async (name) => {
-  const { answer } = await world.explainJson('policy', '--proxy', name, '--sni', 'site.example');
-  for (const { name: client, negotiated, failure } of (answer as { clients: readonly Outcome[] }).clients) {
-    const { bytes } = clientPresets().find((preset) => preset.name === client)!;
-    const flight = await answerTo(withServerName(bytes, 'site.example'), ports[name]!);
-    if (negotiated !== null) {
-      const { version, suite } = negotiated;
-      expect({ client, ...flight }).toEqual({ client, version, suite });
-      continue;
+test.each(['pair', 'one', 'open', 'mapped', 'stream'])(
+  'what is explained for %s is what the running proxy does',
+  async (name) => {
+    const { answer } = await world.explainJson('policy', '--proxy', name, '--sni', 'site.example');
+    for (const { name: client, negotiated, failure } of (answer as { clients: readonly Outcome[] }).clients) {
+      const { bytes } = clientPresets().find((preset) => preset.name === client)!;
+      const flight = await answerTo(withServerName(bytes, 'site.example'), ports[name]!);
+      if (negotiated !== null) {
+        const { version, suite } = negotiated;
+        expect({ client, ...flight }).toEqual({ client, version, suite });
+        continue;
+      }
+      expect({ client, ...flight }).toEqual({ client, alert: expect.any(Number) });
+      const line = await proxy.waitForLog((candidate) => {
+        return (
+          candidate.msg === 'handshake' && candidate['targetProxy'] === name && candidate['reason'] === failure!.reason
+        );
+      });
+      expect(line['side']).toBe('proxy');
     }
-    expect({ client, ...flight }).toEqual({ client, alert: expect.any(Number) });
-    const line = await proxy.waitForLog((candidate) => {
-      return (
-        candidate.msg === 'handshake' && candidate['targetProxy'] === name && candidate['reason'] === failure!.reason
-      );
-    });
-    expect(line['side']).toBe('proxy');
-  }
-});
+  },
+);
 
 type Flight =
   | { readonly version: string; readonly suite: string }

@@ -53,6 +53,26 @@ describe('`sallyport explain policy`', () => {
     expect(stdout).toContain('negotiates   TLSv1 TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, group P-256\n');
   });
 
+  test('of a target SSL proxy it is the same for every preset, without ALPN', async () => {
+    type Answer = { readonly clients: readonly { negotiated: object | null }[] };
+    const { clients, ...policy } = (await world.explainJson('policy', '--proxy', 'stream')).answer as Answer;
+    const https = (await world.explainJson('policy', '--proxy', 'pair')).answer as Answer;
+    expect(policy).toMatchObject({ collection: 'targetSslProxies', proxy: 'stream', sslPolicy: 'modern' });
+    expect(clients).toEqual(
+      https.clients.map((client) => {
+        return { ...client, negotiated: client.negotiated && { ...client.negotiated, alpn: 'none' } };
+      }),
+    );
+  });
+
+  test('names the collection that the certificate is of: a certificate map has certificates', async () => {
+    const served = async (proxy: string) =>
+      (await world.explain('policy', '--proxy', proxy, '--sni', 'site.example', '--client', 'java-8')).stdout;
+    expect(await served('mapped')).toMatch(/\n {2}certificate +certificates\/site-ecdsa\n/);
+    expect(await served('pair')).toMatch(/\n {2}certificate +sslCertificates\/site-ecdsa\n/);
+    expect(await served('stream')).toMatch(/\n {2}certificate +sslCertificates\/site-ecdsa\n/);
+  });
+
   test('exits with 1 where the one client that was named cannot connect', async () => {
     const { code, stdout } = await world.explain('policy', '--proxy', 'pair', '--client', 'openssl-0.9.8');
     expect(code).toBe(1);

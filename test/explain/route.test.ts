@@ -83,6 +83,12 @@ goes to backendServices/anyone
     expect(answer).toMatchObject({ ok: false, service: null, refusal: { status, statusDetails } });
   });
 
+  test('says of a target SSL proxy that nothing is routed', async () => {
+    const { code, stderr } = await world.explain('route', '--proxy', 'stream', '--url', 'https://site.example/');
+    expect(code).toBe(1);
+    expect(stderr).toContain('targetSslProxies/stream: all that comes goes to backendServices/carried\n');
+  });
+
   test.each([
     [['--url', 'http://site.example/'], 'expected https://host'],
     [['--url', 'https://site.example/#part'], 'without a fragment'],
