@@ -34,6 +34,8 @@ export interface ScenarioService {
   readonly clientCertificate?: readonly [Issued, ...Issued[]];
   readonly sni?: string;
   readonly subjectAltNames?: readonly Record<string, string>[];
+  /** Other fields of the backend service, as written. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 export interface Scenario {
@@ -156,6 +158,7 @@ export function scenarioConfiguration(
       timeoutSec: service.timeoutSec ?? 30,
       backends: [{ group: service.name }],
       ...tlsSettings(service),
+      ...service.settings,
     })),
     networkEndpointGroups: options.services.map((service) => ({
       name: service.name,
