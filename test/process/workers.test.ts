@@ -1,12 +1,15 @@
 // Worker processes, as their clients and their operator see them (docs/operations.md).
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { Agent, get } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { type Scenario, type ScenarioOptions, startScenario } from '../harness/scenario.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 
 let backend: Server;
 let scenario: Scenario;
@@ -57,6 +60,41 @@ test('a session of one worker resumes at every other', async () => {
   const session = await sessionOf(scenario);
   const reused = await Promise.all(Array.from({ length: 20 }, () => resumes(session)));
   expect(reused).toEqual(reused.map(() => true));
+}, 60_000);
+
+test('a session outlives the worker that issued it: replacements get the same secret', async () => {
+  scenario = await startScenario(options());
+  const session = await sessionOf(scenario);
+  for (const victim of workerPids()) {
+    const ended = scenario.proxy.log.filter(({ msg }) => msg === 'worker ended').length;
+    process.kill(victim, 'SIGKILL');
+    await until(() => scenario.proxy.log.filter(({ msg }) => msg === 'worker ended').length > ended);
+    await until(async () => await isReady());
+  }
+  expect(await resumedOf(10, session)).toBe(10);
+}, 60_000);
+
+test('a new secret in masterKeyFile counts at every worker, beside the old one until that is removed', async () => {
+  using folder = makeTempFolder();
+  const [oldSecret, newSecret] = [randomBytes(32).toString('base64'), randomBytes(32).toString('base64')];
+  const masterKeyFile = folder.write('ticket.keys', `${oldSecret}\n`);
+  const rotate = async (...secrets: readonly string[]) => {
+    const count = () => scenario.proxy.log.filter(({ msg }) => msg === 'reloaded').length;
+    const before = count();
+    folder.write('ticket.keys', secrets.map((secret) => `${secret}\n`).join(''));
+    scenario.proxy.signal('SIGHUP');
+    await until(() => count() > before);
+  };
+  scenario = await startScenario(options({ sessionTickets: { masterKeyFile, rotationSec: 3600 } }));
+  const before = await sessionOf(scenario);
+  expect(await resumedOf(10, before)).toBe(10);
+  await rotate(newSecret, oldSecret);
+  expect(await resumedOf(10, before)).toBe(10);
+  const after = await sessionOf(scenario);
+  await rotate(newSecret);
+  expect(await resumedOf(10, before)).toBe(0);
+  expect(await resumedOf(10, after)).toBe(10);
+  expect(JSON.stringify(scenario.proxy.log)).not.toContain(newSecret);
 }, 60_000);
 
 test('a worker that is killed takes its own connections along, and nothing else; its counts stay', async () => {
@@ -281,6 +319,43 @@ test('the lines of all workers arrive whole on one pipe, and none is lost in a d
   expect(scenario.proxy.text()).toBe(''); // a torn line would be no JSON
 }, 60_000);
 
+test('SIGUSR2 reopens the access log in every worker: rotated under load, each line is there once', async () => {
+  using folder = makeTempFolder();
+  const file = folder.file('access.log');
+  scenario = await startScenario(options({ accessLog: { destination: file } }));
+  const agents = Array.from(
+    { length: 8 }, // the primary hands connections out in turn
+    () => new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false }),
+  );
+  const rotations = 3;
+  let rotation = 0;
+  const wanted: string[] = [];
+  const load = agents.map(async (agent, client) => {
+    for (let i = 0; rotation < rotations; i++) {
+      wanted.push(`/${client}-${i}`);
+      expect(await fetched(`/${client}-${i}`, agent)).toBe('fast');
+    }
+  });
+  for (; rotation < rotations; rotation++) {
+    const { length } = wanted;
+    await until(() => wanted.length > length + 50);
+    const rotated = `${file}.${rotation + 1}`;
+    await rename(file, rotated);
+    scenario.proxy.signal('SIGUSR2');
+    await until(() => [scenario.proxy.pid, ...workerPids()].every((pid) => !openFiles(pid).includes(rotated)));
+  }
+  await Promise.all(load);
+  const after = agents.map((_agent, client) => `/after-${client}`);
+  for (const [client, agent] of agents.entries()) expect(await fetched(after[client]!, agent)).toBe('fast');
+  for (const agent of agents) agent.destroy();
+  expect(await scenario.proxy.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+
+  const files = [...Array.from({ length: rotations }, (_, i) => `${file}.${i + 1}`), file].map(loggedPaths);
+  expect(files.flat().sort()).toEqual([...wanted, ...after].sort());
+  expect(files.every((paths) => paths.length > 0)).toBe(true);
+  expect(loggedPaths(file)).toEqual(expect.arrayContaining(after));
+}, 60_000);
+
 function options(sallyport: Record<string, unknown> = {}): ScenarioOptions {
   const { port } = backend.address() as AddressInfo;
   return { services: [{ name: 'api', protocol: 'HTTP', ports: [port] }], sallyport: { workers: 2, ...sallyport } };
@@ -324,6 +399,24 @@ function procText(pid: number, file: string): string {
   return readFileSync(`/proc/${pid}/${file}`, 'utf8');
 }
 
+function openFiles(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return ''; // closed meanwhile
+    }
+  });
+}
+
+function loggedPaths(file: string): readonly string[] {
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => {
+    const { httpRequest } = JSON.parse(line) as { httpRequest: { requestUrl: string } };
+    return new URL(httpRequest.requestUrl).pathname;
+  });
+}
+
 async function sessionOf({ port }: Scenario): Promise<Buffer> {
   const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false });
   const [session] = (await once(socket, 'session')) as [Buffer];
@@ -338,6 +431,13 @@ async function resumes(session: Buffer): Promise<boolean> {
   const isReused = socket.isSessionReused();
   socket.destroy();
   return isReused;
+}
+
+/** How many of so many connections, which go to the workers in turn, resume the session. */
+async function resumedOf(count: number, session: Buffer): Promise<number> {
+  let resumed = 0;
+  for (let i = 0; i < count; i++) if (await resumes(session)) resumed++;
+  return resumed;
 }
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
