@@ -12,6 +12,17 @@ import { createServer, type Socket } from 'node:net';
 import type { BackendService } from '#src/backend/contract.ts';
 import { ProxyError } from '#src/base/errors.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
+import {
+  CLIENT_MAGIC,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  HEADERS,
+  RawHttp2,
+  RST_STREAM,
+  SETTINGS,
+} from '../harness/raw-http2.ts';
 import { until } from '../harness/until.ts';
 import {
   EventLog,
@@ -81,22 +92,12 @@ async function startFrames(answer: (streamId: number) => readonly Buffer[]): Pro
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket.on('error', () => {}));
-    socket.write(frame(SETTINGS, 0, 0, Buffer.alloc(0)));
-    let unread = Buffer.alloc(0);
-    let isPrefaceRead = false;
-    socket.on('data', (chunk: Buffer) => {
-      unread = Buffer.concat([unread, chunk]);
-      if (!isPrefaceRead && unread.length >= PREFACE_BYTES) {
-        unread = unread.subarray(PREFACE_BYTES);
-        isPrefaceRead = true;
-      }
-      while (isPrefaceRead && unread.length >= 9 && unread.length >= 9 + unread.readUIntBE(0, 3)) {
-        const type = unread[3];
-        const streamId = unread.readUInt32BE(5);
-        unread = unread.subarray(9 + unread.readUIntBE(0, 3));
-        if (type === HEADERS) socket.write(Buffer.concat(answer(streamId)));
-      }
+    const peer = new RawHttp2(socket, {
+      preface: frame(SETTINGS, 0, 0, Buffer.alloc(0)),
+      acknowledges: [],
+      skipBytes: CLIENT_MAGIC.length,
     });
+    peer.onHead((streamId) => socket.write(Buffer.concat(answer(streamId))));
   });
   const port = await listen(server);
   const service = makeService({ protocol: 'H2C', ports: [port] });
@@ -107,20 +108,6 @@ async function startFrames(answer: (streamId: number) => readonly Buffer[]): Pro
   cleanups.push(() => service.retire());
   return { service };
 }
-
-/** RFC 9113 section 4.1 */
-function frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const [DATA, HEADERS, RST_STREAM, SETTINGS] = [0, 1, 3, 4];
-const { NGHTTP2_FLAG_END_STREAM: END_STREAM, NGHTTP2_FLAG_END_HEADERS: END_HEADERS } = constants;
-const PREFACE_BYTES = 24; // RFC 9113 section 3.4
 
 /** Answers 200 with the body that came in. */
 const echo: OnStream = (stream) => {

@@ -9,7 +9,7 @@ import {
   headerBlock,
   RawHttp2,
   RST_STREAM,
-} from '../frontend/_raw-http2.ts';
+} from '../harness/raw-http2.ts';
 import { LENIENCIES, type LenientBackend, lenientBackend, requestsIn } from './_lenient-backend.ts';
 import { closeAll, type Proxy as RunningProxy, startProxy } from './_proxy.ts';
 

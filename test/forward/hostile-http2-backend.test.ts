@@ -16,8 +16,9 @@ import {
   RawHttp2,
   RST_STREAM,
   SETTINGS,
+  setting,
   WINDOW_UPDATE,
-} from '../frontend/_raw-http2.ts';
+} from '../harness/raw-http2.ts';
 import { until } from '../harness/until.ts';
 import { askHttp1 } from './_hostile.ts';
 import { closeAll, listen, type ProxyOptions, type Proxy as RunningProxy, startProxy } from './_proxy.ts';
@@ -70,7 +71,6 @@ const u32 = (...values: number[]): Buffer => {
   for (const [i, value] of values.entries()) bytes.writeUInt32BE(value, 4 * i);
   return bytes;
 };
-const setting = (id: number, value: number): Buffer => Buffer.concat([Buffer.from([0, id]), u32(value)]);
 const rst = (code: number): Buffer => frame(RST_STREAM, 0, 1, u32(code));
 const lone = (fields: Fields): Script => [head(fields)];
 
@@ -600,14 +600,10 @@ async function start(
     const peer = new RawHttp2(socket, { preface, acknowledges, skipBytes: CLIENT_MAGIC.length });
     const session: Session = { peer, streams: [] };
     sessions.push(session);
-    socket.on('data', () => {
-      const heads = peer.of(HEADERS);
-      while (session.streams.length < heads.length) {
-        const { streamId } = heads[session.streams.length]!;
-        session.streams.push(streamId);
-        if (isTold) onRequest(peer, streamId);
-        else socket.write(next(streamId));
-      }
+    peer.onHead((streamId) => {
+      session.streams.push(streamId);
+      if (isTold) onRequest(peer, streamId);
+      else socket.write(next(streamId));
     });
   });
   const port = await listen(backend);

@@ -50,8 +50,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'client aborts, SENDING: the call is cancelled',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
+      const { request, side } = await asked(client, backend);
       request.abort();
       await side.gone;
       expect(await proxy.records.nth(1)).toMatchObject({
@@ -63,10 +62,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'client aborts, SENDING its body: the backend never takes it for whole',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'POST', contentLength: 10 });
-      request.write('half ');
-      const side = await backend.request(1);
-      await side.bodyOf(5);
+      const { request, side } = await uploading(client, backend);
       request.abort();
       await side.gone;
       expect(side).toMatchObject({ body: 'half ', isWhole: false });
@@ -80,10 +76,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'client aborts, RELAYING: the call is cancelled, the status stays',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
-      side.respond(200, 100, 'part');
-      await request.received(4);
+      const { request, side } = await relaying(client, backend);
       request.abort();
       await side.gone;
       expect(await proxy.records.nth(1)).toMatchObject({
@@ -106,10 +99,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'backend resets, SENDING a body: 502, and the body is not sent again',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'POST', contentLength: 10 });
-      request.write('half ');
-      const side = await backend.request(1);
-      await side.bodyOf(5);
+      const { request, side } = await uploading(client, backend);
       side.reset();
       const outcome = await request.outcome;
       expect(outcome.status).toBe(502);
@@ -120,10 +110,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'backend resets, RELAYING: the client is cut, and takes nothing for whole',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
-      side.respond(200, 100, 'part');
-      await request.received(4);
+      const { request, side } = await relaying(client, backend);
       side.reset();
       expect((await request.outcome).isComplete).toBe(false);
       expect(await proxy.records.nth(1)).toMatchObject(closedAfter());
@@ -141,10 +128,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'backend ends early, RELAYING: the client is cut, and takes nothing for whole',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
-      side.respond(200, 100, 'part');
-      await request.received(4);
+      const { request, side } = await relaying(client, backend);
       side.close();
       expect((await request.outcome).isComplete).toBe(false);
       expect(await proxy.records.nth(1)).toMatchObject(closedAfter());
@@ -155,10 +139,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'early error, SENDING a body: the client has it, the rest is discarded',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'POST', contentLength: 10 });
-      request.write('half ');
-      const side = await backend.request(1);
-      await side.bodyOf(5);
+      const { request, side } = await uploading(client, backend);
       side.respond(413, 3, 'big');
       side.end();
       await request.received(3);
@@ -176,10 +157,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'early success, SENDING a body: the upload goes on, and both are whole',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'POST', contentLength: 10 });
-      request.write('half ');
-      const side = await backend.request(1);
-      await side.bodyOf(5);
+      const { request, side } = await uploading(client, backend);
       side.respond(200, 8, 'yes ');
       await request.received(4);
       request.write('rest ');
@@ -198,8 +176,7 @@ const CELLS: readonly Cell[] = [
     name: 'deadline, SENDING: 504, the call is cancelled',
     options: { timeoutSec: 0.2 },
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
+      const { request, side } = await asked(client, backend);
       expect(await request.outcome).toEqual(whole(504, '504 Gateway Timeout\n'));
       await side.gone;
       expect(await proxy.records.nth(1)).toMatchObject({ status: 504, statusDetails: 'backend_timeout' });
@@ -222,8 +199,7 @@ const CELLS: readonly Cell[] = [
     name: 'deadline, RELAYING: both sides are cut',
     options: { timeoutSec: 1 },
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
+      const { request, side } = await asked(client, backend);
       side.respond(200, 100, 'part');
       expect((await request.outcome).isComplete).toBe(false);
       await side.gone;
@@ -247,8 +223,7 @@ const CELLS: readonly Cell[] = [
     name: 'maxStreamDuration, RELAYING: both sides are cut',
     options: { action: { maxStreamDurationMs: 1000 } },
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
+      const { request, side } = await asked(client, backend);
       side.respond(200, 100, 'part');
       expect((await request.outcome).isComplete).toBe(false);
       await side.gone;
@@ -260,8 +235,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'drain, SENDING: the exchange finishes, then the connection closes',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
+      const { request, side } = await asked(client, backend);
       proxy.door.drain();
       side.respond(200, 2, 'ok');
       side.end();
@@ -273,10 +247,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'drain, RELAYING: the exchange finishes, then the connection closes',
     async run({ proxy, client, backend, versions }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
-      side.respond(200, 8, 'part');
-      await request.received(4);
+      const { request, side } = await relaying(client, backend, 8);
       proxy.door.drain();
       side.write('rest');
       side.end();
@@ -288,8 +259,7 @@ const CELLS: readonly Cell[] = [
   {
     name: 'retirement, SENDING: the exchange finishes, then the backend connection closes',
     async run({ proxy, client, backend }) {
-      const request = client.request({ method: 'GET' });
-      const side = await backend.request(1);
+      const { request, side } = await asked(client, backend);
       const retired = proxy.service.retire();
       side.respond(200, 2, 'ok');
       side.end();
@@ -329,6 +299,29 @@ for (const clientVersion of VERSIONS) {
       });
     });
   }
+}
+
+/** SENDING: the backend has the request, and has not answered. */
+async function asked(client: Client, backend: Backend) {
+  const request = client.request({ method: 'GET' });
+  return { request, side: await backend.request(1) };
+}
+
+/** SENDING its body: the backend has the first half of it. */
+async function uploading(client: Client, backend: Backend) {
+  const request = client.request({ method: 'POST', contentLength: 10 });
+  request.write('half ');
+  const side = await backend.request(1);
+  await side.bodyOf(5);
+  return { request, side };
+}
+
+/** RELAYING: the client has the first 4 bytes of a response. */
+async function relaying(client: Client, backend: Backend, contentLength = 100) {
+  const { request, side } = await asked(client, backend);
+  side.respond(200, contentLength, 'part');
+  await request.received(4);
+  return { request, side };
 }
 
 function whole(status: number, body: string): ClientOutcome {

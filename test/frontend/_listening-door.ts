@@ -1,22 +1,12 @@
 import { type BlockList, connect, type Socket } from 'node:net';
 import { Admission } from '#src/frontend/admission.ts';
 import type { FrontendLimits, FrontendProxy } from '#src/frontend/contract.ts';
-import { Listener } from '#src/frontend/listener.ts';
 import type { FrontendTimeouts } from '#src/frontend/timeouts.ts';
+import { type Door, startDoor } from './_door.ts';
 import { Recorder, stubProxy } from './_recorder.ts';
 
-/** A whole listener for plaintext, or for whatever `proxy` says. */
-export interface ListeningDoor {
-  readonly recorder: Recorder;
-  readonly listener: Listener;
-  readonly port: number;
-  /** What the next connection gets. */
-  proxy: FrontendProxy;
-  /** A TCP client whose errors are kept instead of thrown. */
-  readonly connect: () => Socket;
-  /** Fails (by never resolving) when a socket is left. */
-  readonly close: () => Promise<void>;
-}
+/** A listener for plaintext, or for whatever `proxy` says; its clients speak TCP. */
+export type ListeningDoor = Door<void, Socket>;
 
 export interface ListeningDoorOptions {
   readonly timeouts?: Partial<FrontendTimeouts>;
@@ -26,39 +16,16 @@ export interface ListeningDoorOptions {
   readonly trustedSources?: BlockList;
 }
 
-export async function startListeningDoor(options: ListeningDoorOptions = {}): Promise<ListeningDoor> {
+export function startListeningDoor(options: ListeningDoorOptions = {}): Promise<ListeningDoor> {
   const recorder = new Recorder();
-  const proxy = stubProxy(recorder, { ...options.proxy, limits: options.limits ?? {} });
-  const listener = new Listener({
-    address: '127.0.0.1',
-    port: 0,
-    forwardingRule: () => 'test-rule',
-    current: () => door.proxy,
-    events: recorder,
-    timeouts: { checkIntervalMs: 20, ...options.timeouts },
+  return startDoor({
+    recorder,
+    proxy: stubProxy(recorder, { ...options.proxy, limits: options.limits ?? {} }),
+    timeouts: options.timeouts ?? {},
     trustedSources: () => options.trustedSources ?? null,
     admission: options.admission ?? new Admission(10_000),
+    connect: (port) => connect({ port, host: '127.0.0.1' }),
   });
-  await listener.listen();
-  const clients: Socket[] = [];
-  const door: ListeningDoor = {
-    recorder,
-    listener,
-    port: listener.port,
-    proxy,
-    connect() {
-      const socket = connect({ port: listener.port, host: '127.0.0.1' });
-      socket.on('error', () => {});
-      clients.push(socket);
-      return socket;
-    },
-    async close() {
-      for (const client of clients) client.destroy();
-      await recorder.until(() => listener.connections === 0);
-      await listener.closeNow();
-    },
-  };
-  return door;
 }
 
 /** Everything that a socket brings until it closes, as latin1. */

@@ -1,7 +1,6 @@
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { Admission } from '#src/frontend/admission.ts';
 import type { FrontendLimits, FrontendProxy, TlsTermination } from '#src/frontend/contract.ts';
-import { Listener } from '#src/frontend/listener.ts';
 import type { FrontendTimeouts } from '#src/frontend/timeouts.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import type { CertificateEntry } from '#src/tls/certificate-entry.ts';
@@ -10,19 +9,11 @@ import type { ServedCertificates } from '#src/tls/served-certificates.ts';
 import { sessionIdentity } from '#src/tls/session-identity.ts';
 import { effectivePolicy, type SslPolicy } from '#src/tls/ssl-policy.ts';
 import { EngineTickets, TicketKeys } from '#src/tls/ticket-keys.ts';
+import { type Door, startDoor } from './_door.ts';
 import { httpTraffic, Recorder, stubProxy } from './_recorder.ts';
 
-export interface TlsDoor {
-  readonly recorder: Recorder;
-  readonly listener: Listener;
-  readonly port: number;
-  /** What the next connection gets. */
-  proxy: FrontendProxy;
-  /** A TLS client whose errors are kept instead of thrown; it does not verify. */
-  readonly connect: (options?: ConnectionOptions) => TLSSocket;
-  /** Fails (by never resolving) when a socket is left. */
-  readonly close: () => Promise<void>;
-}
+/** A listener for HTTPS; its clients speak TLS and do not verify. */
+export type TlsDoor = Door<ConnectionOptions, TLSSocket>;
 
 export interface TlsDoorOptions {
   readonly policy?: SslPolicy | null;
@@ -35,42 +26,14 @@ export interface TlsDoorOptions {
 
 export async function startTlsDoor(options: TlsDoorOptions = {}): Promise<TlsDoor> {
   const recorder = new Recorder();
-  const proxy = tlsProxy(recorder, options, options.certificates ?? [await localhostCertificate()]);
-  const listener = new Listener({
-    address: '127.0.0.1',
-    port: 0,
-    forwardingRule: () => 'test-rule',
-    current: () => door.proxy,
-    events: recorder,
-    timeouts: { checkIntervalMs: 20, ...options.timeouts },
-    ...(options.fileLimit === undefined ? {} : { admission: new Admission(options.fileLimit) }),
-  });
-  await listener.listen();
-  const clients: TLSSocket[] = [];
-  const door: TlsDoor = {
+  return startDoor({
     recorder,
-    listener,
-    port: listener.port,
-    proxy,
-    connect(extra = {}) {
-      const socket = connectTls({
-        port: listener.port,
-        host: '127.0.0.1',
-        servername: 'localhost',
-        rejectUnauthorized: false,
-        ...extra,
-      });
-      socket.on('error', () => {});
-      clients.push(socket);
-      return socket;
-    },
-    async close() {
-      for (const client of clients) client.destroy();
-      await recorder.until(() => listener.connections === 0);
-      await listener.closeNow();
-    },
-  };
-  return door;
+    proxy: tlsProxy(recorder, options, options.certificates ?? [await localhostCertificate()]),
+    timeouts: options.timeouts ?? {},
+    ...(options.fileLimit === undefined ? {} : { admission: new Admission(options.fileLimit) }),
+    connect: (port, extra: ConnectionOptions = {}) =>
+      connectTls({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false, ...extra }),
+  });
 }
 
 /** The same proxy with another TLS side. */

@@ -17,7 +17,7 @@ import {
   RST_STREAM,
   SETTINGS,
   WINDOW_UPDATE,
-} from './_raw-http2.ts';
+} from '../harness/raw-http2.ts';
 import { echo } from './_recorder.ts';
 import { startTlsDoor, type TlsDoor, type TlsDoorOptions } from './_tls-door.ts';
 

@@ -15,8 +15,9 @@ import {
   RawHttp2,
   RST_STREAM,
   SETTINGS,
+  setting,
   WINDOW_UPDATE,
-} from './_raw-http2.ts';
+} from '../harness/raw-http2.ts';
 import { startTlsDoor, type TlsDoor } from './_tls-door.ts';
 
 /** RFC 9113 sections 3 to 8, what a server must do with each: the cases of h2spec, which no package registry has. */
@@ -178,13 +179,6 @@ function get(streamId: number): Buffer {
 
 function post(streamId: number): Buffer {
   return frame(HEADERS, END_HEADERS, streamId, block('POST'));
-}
-
-function setting(id: number, value: number): Buffer {
-  const bytes = Buffer.alloc(6);
-  bytes.writeUInt16BE(id);
-  bytes.writeUInt32BE(value, 2);
-  return bytes;
 }
 
 function join(...parts: readonly Buffer[]): Buffer {

@@ -8,7 +8,7 @@ import {
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { ProxyError } from '#src/base/errors.ts';
-import { DATA, GOAWAY, RawHttp2, RST_STREAM, SETTINGS } from './_raw-http2.ts';
+import { DATA, GOAWAY, RawHttp2, RST_STREAM, SETTINGS } from '../harness/raw-http2.ts';
 import { echo } from './_recorder.ts';
 import { startTlsDoor, type TlsDoor, type TlsDoorOptions } from './_tls-door.ts';
 

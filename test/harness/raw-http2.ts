@@ -56,6 +56,15 @@ export class RawHttp2 {
     return this.frames.filter((received) => received.type === type);
   }
 
+  /** Of a server: for each HEADERS, in order, once all that came with it is in `frames`. */
+  onHead(answer: (streamId: number) => void): void {
+    let answered = 0;
+    this.socket.on('data', () => {
+      const heads = this.of(HEADERS);
+      while (answered < heads.length) answer(heads[answered++]!.streamId);
+    });
+  }
+
   #onData(chunk: Buffer): void {
     this.#pending = Buffer.concat([this.#pending, chunk]);
     if (this.#pending.length < this.#skipBytes) return;
@@ -96,6 +105,14 @@ export function frame(type: number, flags: number, streamId: number, payload: Bu
   head[4] = flags;
   head.writeUInt32BE(streamId, 5);
   return Buffer.concat([head, payload]);
+}
+
+/** One entry of a SETTINGS frame (section 6.5.1). */
+export function setting(id: number, value: number): Buffer {
+  const bytes = Buffer.alloc(6);
+  bytes.writeUInt16BE(id);
+  bytes.writeUInt32BE(value, 2);
+  return bytes;
 }
 
 /** Fields of any bytes (latin1), as literals without indexing (RFC 7541 section 6.2.2). */
