@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { accepting } from './accepting.ts';
 import { freePort } from './free-port.ts';
 
 export interface HaproxyServer {
@@ -20,14 +19,26 @@ export interface Haproxy {
   stop(): Promise<void>;
 }
 
+export interface HaproxyBalancer extends Haproxy {
+  /** Whether its last probes of this server, in the order given, were answered well. */
+  isUp(server: number): Promise<boolean>;
+}
+
 /** A real HAProxy (Debian) as an L4 balancer: TCP mode, round robin, probes every 100 ms. Stopped by its process id. */
-export function startHaproxy(servers: readonly HaproxyServer[]): Promise<Haproxy> {
+export async function startHaproxy(servers: readonly HaproxyServer[]): Promise<HaproxyBalancer> {
+  const statsPort = await freePort();
   const lines = servers.map(({ port: to, adminPort, extra = '' }, index) => {
     const check = adminPort === undefined ? '' : `check addr 127.0.0.1 port ${adminPort} inter 100ms fall 1 rise 1`;
     return `  server s${index} 127.0.0.1:${to} ${check} ${extra}`;
   });
-  return run(
-    (port) => `defaults
+  const running = await run(
+    (port) => `frontend stats
+  mode http
+  timeout client 60s
+  bind 127.0.0.1:${statsPort}
+  stats enable
+  stats uri /
+defaults
   mode tcp
   timeout connect 2s
   timeout client 60s
@@ -42,6 +53,14 @@ backend out
 ${servers.some(({ adminPort }) => adminPort !== undefined) ? '  option httpchk GET /readyz\n  http-check send hdr Host 127.0.0.1\n' : ''}${lines.join('\n')}
 `,
   );
+  return {
+    ...running,
+    async isUp(server) {
+      const rows = (await (await fetch(`http://127.0.0.1:${statsPort}/;csv`)).text()).split('\n');
+      const status = rows[0]!.split(',').indexOf('status');
+      return rows.some((row) => row.startsWith(`out,s${server},`) && row.split(',')[status] === 'UP');
+    },
+  };
 }
 
 /**
@@ -72,10 +91,7 @@ async function run(configuration: (port: number) => string): Promise<Haproxy> {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors += text;
   });
-  for (let attempt = 0; !(await accepts(port)); attempt++) {
-    if (attempt === 100 || child.exitCode !== null) throw new Error(`haproxy does not listen on ${port}: ${errors}`);
-    await sleep(50);
-  }
+  await accepting(port, child, () => errors);
   return {
     port,
     async stop() {
@@ -84,14 +100,4 @@ async function run(configuration: (port: number) => string): Promise<Haproxy> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  const open = await Promise.race([
-    once(socket, 'connect').then(() => true),
-    once(socket, 'error').then(() => false),
-  ]).catch(() => false);
-  socket.destroy();
-  return open;
 }

@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Issued } from '#src/pki/issue/contract.ts';
+import { accepting } from './accepting.ts';
 import { freePort } from './free-port.ts';
 import { chainPem } from './pki.ts';
 
@@ -73,19 +72,4 @@ export async function startNginx(servers: readonly NginxServer[]): Promise<Nginx
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function accepting(port: number, child: ChildProcess, errors: () => string): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    if (child.exitCode !== null) break;
-    const socket = connect(port, '127.0.0.1');
-    const open = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'error').then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (open) return;
-    await sleep(50);
-  }
-  throw new Error(`nginx does not listen on ${port}: ${errors()}`);
 }

@@ -5,7 +5,7 @@ import { parse, stringify } from 'yaml';
 import { issue } from '#src/pki/issue/issue.ts';
 import { sallyportOnce } from '../harness/run-sallyport.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
-import { CHART, helm, type KubernetesObject, parseObjects, schemaError } from './kubernetes-tools.ts';
+import { CHART, helm, type KubernetesObject, renderChart, schemaError } from './kubernetes-tools.ts';
 
 describe('the chart', () => {
   test('lints strictly, with everything switched on', async () => {
@@ -20,7 +20,7 @@ describe('the chart', () => {
     ['everything', null],
     ['a ConfigMap of the user', { existingConfigMap: 'my-sallyport' }],
   ])('renders objects that their schemas accept: %s', async (_name, values) => {
-    const objects = await render(values ?? EVERYTHING);
+    const objects = await renderChart(values ?? EVERYTHING);
     expect(await Promise.all(objects.map(schemaError))).toEqual(objects.map(() => null));
     for (const { metadata } of objects)
       expect(metadata.labels).toMatchObject({
@@ -31,7 +31,7 @@ describe('the chart', () => {
   });
 
   test('renders every kind it is there for', async () => {
-    const kinds = (await render(EVERYTHING)).map(({ kind }) => kind);
+    const kinds = (await renderChart(EVERYTHING)).map(({ kind }) => kind);
     expect([...new Set(kinds)].toSorted()).toEqual([
       'Certificate',
       'ConfigMap',
@@ -47,7 +47,7 @@ describe('the chart', () => {
   });
 
   test('a pod is "restricted": not root, nothing it can write, no capability, no token, secrets as folders of files', async () => {
-    const pod = podSpec(await render(EVERYTHING));
+    const pod = podSpec(await renderChart(EVERYTHING));
     expect(pod).toMatchObject({
       automountServiceAccountToken: false,
       terminationGracePeriodSeconds: 47,
@@ -71,7 +71,7 @@ describe('the chart', () => {
   });
 
   test('the admin port admits Prometheus and named probes only, the service ports whoever may come', async () => {
-    const policy = (await render(EVERYTHING)).find(({ kind }) => kind === 'NetworkPolicy');
+    const policy = (await renderChart(EVERYTHING)).find(({ kind }) => kind === 'NetworkPolicy');
     expect(policy?.spec).toMatchObject({
       policyTypes: ['Ingress'],
       ingress: [
@@ -88,20 +88,20 @@ describe('the chart', () => {
   });
 
   test('Prometheus gets the token of the admin server by reference', async () => {
-    const monitor = (await render(EVERYTHING)).find(({ kind }) => kind === 'ServiceMonitor');
+    const monitor = (await renderChart(EVERYTHING)).find(({ kind }) => kind === 'ServiceMonitor');
     expect(monitor?.spec).toMatchObject({
       endpoints: [
         { path: '/metrics', authorization: { type: 'Bearer', credentials: { name: 'admin', key: 'token' } } },
       ],
     });
-    const open = (await render({ ...EVERYTHING, admin: {} })).find(({ kind }) => kind === 'ServiceMonitor');
+    const open = (await renderChart({ ...EVERYTHING, admin: {} })).find(({ kind }) => kind === 'ServiceMonitor');
     expect(open?.spec).toMatchObject({
       endpoints: [expect.not.objectContaining({ authorization: expect.anything() })],
     });
   });
 
   test('the rules and the dashboard are those of deploy/', async () => {
-    const objects = await render(EVERYTHING);
+    const objects = await renderChart(EVERYTHING);
     const rule = objects.find(({ kind }) => kind === 'PrometheusRule');
     expect(rule?.spec).toEqual(parse(readFileSync(join(DEPLOY, 'prometheus', 'alerts.yaml'), 'utf8')));
     const dashboard = objects.find(({ metadata }) => metadata.name === 'edge-sallyport-dashboard');
@@ -117,7 +117,7 @@ describe('the chart', () => {
     folder.write('tls/web-tls/tls.key', leaf.privateKeyPem);
     folder.write('tickets/ticket.keys', `${'ab'.repeat(32)}\n`);
     folder.write('admin/token', `${'cd'.repeat(32)}\n`);
-    const text = configuration(await render(EVERYTHING)).replaceAll('/etc/sallyport', folder.path);
+    const text = configuration(await renderChart(EVERYTHING)).replaceAll('/etc/sallyport', folder.path);
     expect(parse(text)).toMatchObject({
       sallyport: {
         admin: { address: '0.0.0.0', port: 9901, hosts: ['edge.example'], tokenFile: `${folder.path}/admin/token` },
@@ -169,14 +169,6 @@ describe('what the values may not hold', () => {
     expect(stderr).not.toContain('MC4');
   });
 });
-
-async function render(values: object): Promise<readonly KubernetesObject[]> {
-  using folder = makeTempFolder();
-  const file = folder.write('values.yaml', stringify(values));
-  const { exitCode, stdout, stderr } = await helm('template', 'edge', CHART, '--namespace', 'edge', '-f', file);
-  if (exitCode !== 0) throw new Error(stderr);
-  return parseObjects(stdout);
-}
 
 function configuration(objects: readonly KubernetesObject[]): string {
   return (

@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { curl } from '../harness/curl.ts';
 import { freePort } from '../harness/free-port.ts';
 import { runTool } from '../harness/run-tool.ts';
 import { type Scenario, startScenario } from '../harness/scenario.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
+import { until } from '../harness/until.ts';
 
 let scenario: Scenario;
 let exposition: string;
@@ -100,10 +100,12 @@ scrape_configs: [{ job_name: sallyport, static_configs: [{ targets: ["127.0.0.1:
       const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(expr)}`;
       return (await (await fetch(url)).json()) as { status: string; error?: string; data: { result: unknown[] } };
     };
-    await eventually(async () => {
-      const { data } = await query('up{job="sallyport"} == 1 and on (instance) sallyport_requests_total');
-      return data.result.length > 0;
-    });
+    const hasResult = (expr: string) =>
+      query(expr).then(
+        ({ data }) => data.result.length > 0,
+        () => false, // it does not listen yet
+      );
+    await until(() => hasResult('up{job="sallyport"} == 1 and on (instance) sallyport_requests_total'), 200);
     for (const expression of dashboardExpressions()) {
       const plain = expression.replaceAll('$__rate_interval', '1m').replaceAll(/\$(job|instance|proxy|service)/g, '.*');
       expect(await query(plain)).toMatchObject({ status: 'success' });
@@ -111,7 +113,7 @@ scrape_configs: [{ job_name: sallyport, static_configs: [{ targets: ["127.0.0.1:
     const rules = (await (await fetch(`http://127.0.0.1:${port}/api/v1/rules`)).json()) as {
       data: { groups: { rules: { name: string; health: string }[] }[] };
     };
-    await eventually(async () => (await query('count(ALERTS) or vector(1)')).data.result.length > 0);
+    await until(() => hasResult('count(ALERTS) or vector(1)'), 200);
     expect(rules.data.groups[0]?.rules.map(({ name }) => name)).toEqual(alerts().map(({ alert }) => alert));
   } finally {
     prometheus.kill('SIGTERM');
@@ -142,15 +144,6 @@ function dashboardExpressions(): readonly string[] {
 
 function families(): ReadonlySet<string> {
   return new Set([...exposition.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!));
-}
-
-async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  for (;;) {
-    if (await condition().catch(() => false)) return;
-    if (performance.now() > deadline) throw new Error('Cannot wait any longer: the condition was not met in 30 s');
-    await sleep(200);
-  }
 }
 
 const ROOT = join(import.meta.dirname, '..', '..');

@@ -7,21 +7,20 @@ import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import { stringify } from 'yaml';
 import type { Issued } from '#src/pki/issue/contract.ts';
 import { issue } from '#src/pki/issue/issue.ts';
 import { freePort } from '../harness/free-port.ts';
-import { type Haproxy, startHaproxy } from '../harness/haproxy.ts';
+import { type HaproxyBalancer, startHaproxy } from '../harness/haproxy.ts';
 import { chainPem, testPki } from '../harness/pki.ts';
 import { type RunningSallyport, spawnSallyport } from '../harness/run-sallyport.ts';
 import { makeTempFolder, type TempFolder } from '../harness/temp-folder.ts';
-import { CHART, helm, type KubernetesObject, parseObjects } from './kubernetes-tools.ts';
+import { until } from '../harness/until.ts';
+import { type KubernetesObject, renderChart } from './kubernetes-tools.ts';
 
 let folder: TempFolder;
 let replicas: Replica[];
-let balancer: Haproxy;
+let balancer: HaproxyBalancer;
 let root: string;
 const backend = createServer((incoming, response) => {
   setTimeout(() => response.end(`hello ${String(incoming.headers['x-revision'])}`), 5);
@@ -64,8 +63,7 @@ test('a Secret that the kubelet swaps is served everywhere, and no request fails
   const renewed = await leaf('renewed');
   for (const replica of replicas)
     swapVolume(replica.volume('tls/web-tls'), tlsSecret(renewed, (await testPki()).issuing));
-  for (const { port } of replicas)
-    await eventually(async () => (await handshake(port)).subject === 'renewed', `the new certificate on ${port}`);
+  for (const { port } of replicas) await until(async () => (await handshake(port)).subject === 'renewed', 50);
   expect(await load.stop()).toEqual({ failures: [], enough: true });
 });
 
@@ -75,17 +73,16 @@ test('a configuration rollout is taken by every replica, and no request fails me
     const text = configuration(await render(replica, '2'), replica);
     swapVolume(replica.volume('config'), { 'sallyport.yaml': text });
   }
-  for (const { port } of replicas)
-    await eventually(async () => (await get(port)) === 'hello 2', `the new configuration on ${port}`);
+  for (const { port } of replicas) await until(async () => (await get(port)) === 'hello 2', 50);
   expect(await load.stop()).toEqual({ failures: [], enough: true });
 });
 
 test('a rolling restart costs no request: SIGTERM under load, exit code 0, ready again, the next', async () => {
   const load = startLoad();
-  for (const replica of replicas) {
+  for (const [index, replica] of replicas.entries()) {
     expect(await replica.process!.stop('SIGTERM')).toEqual({ code: 0, signal: null });
     await start(replica);
-    await sleep(500); // HAProxy probes every 100 ms
+    await until(() => balancer.isUp(index), 50);
   }
   expect(await load.stop()).toEqual({ failures: [], enough: true });
 });
@@ -157,10 +154,7 @@ async function render(replica: Replica, revision: string): Promise<readonly Kube
     admin: { port: replica.adminPort },
     drain: { delaySec: 1, timeoutSec: 10 },
   };
-  const file = folder.write(`values-${replica.port}.yaml`, stringify(values));
-  const { exitCode, stdout, stderr } = await helm('template', 'edge', CHART, '-f', file);
-  if (exitCode !== 0) throw new Error(stderr);
-  return parseObjects(stdout);
+  return renderChart(values);
 }
 
 function configuration(objects: readonly KubernetesObject[], replica: Replica): string {
@@ -175,7 +169,7 @@ function local(text: string, replica: Replica): string {
 async function start(replica: Replica): Promise<void> {
   replica.process = spawnSallyport(replica.args);
   await replica.process.waitForLog((line) => line.msg === 'listening', 20_000);
-  await eventually(async () => (await status(`http://127.0.0.1:${replica.adminPort}/readyz`)) === 200, '/readyz');
+  await until(async () => (await status(`http://127.0.0.1:${replica.adminPort}/readyz`)) === 200, 50);
 }
 
 /** As the kubelet does it: a new folder, then one rename of the link `..data` that every file goes through. */
@@ -295,12 +289,4 @@ async function handshake(port: number, session?: Buffer) {
 
 async function status(url: string): Promise<number> {
   return (await fetch(url)).status;
-}
-
-async function eventually(condition: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!(await condition().catch(() => false))) {
-    if (performance.now() > deadline) throw new Error(`Cannot see ${what} within 20 s`);
-    await sleep(50);
-  }
 }

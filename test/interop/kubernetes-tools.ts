@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
+import { parseAllDocuments, stringify } from 'yaml';
 import { runTool, type ToolResult } from '../harness/run-tool.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 
 /** An object of Kubernetes as rendered. */
 export interface KubernetesObject {
@@ -17,6 +18,15 @@ export async function helm(...args: string[]): Promise<ToolResult> {
   return runTool(await tool('helm'), args, {
     env: { HELM_CACHE_HOME: CACHE, HELM_CONFIG_HOME: CACHE, HELM_DATA_HOME: CACHE },
   });
+}
+
+/** What the chart makes of these values, as release `edge` in the namespace `edge`. */
+export async function renderChart(values: object): Promise<readonly KubernetesObject[]> {
+  using folder = makeTempFolder();
+  const file = folder.write('values.yaml', stringify(values));
+  const { exitCode, stdout, stderr } = await helm('template', 'edge', CHART, '--namespace', 'edge', '-f', file);
+  if (exitCode !== 0) throw new Error(stderr);
+  return parseObjects(stdout);
 }
 
 export async function kubectl(...args: string[]): Promise<ToolResult> {

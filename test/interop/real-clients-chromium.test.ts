@@ -1,7 +1,6 @@
 // Chromium through a running proxy: a page is loaded, over HTTP/2 and with a post-quantum group, and what it does with a certificate it
 // does not trust.
-import { createHash, X509Certificate } from 'node:crypto';
-import { runTool } from '../harness/run-tool.ts';
+import { dumpDom as dumpDomOf, trustingKeyOf } from './chromium.ts';
 import { PAGE, type RealClientDoors, SERVER_NAME, startRealClientDoors } from './real-client-doors.ts';
 import { expectRefused, expectServed } from './real-client-log.ts';
 
@@ -82,32 +81,11 @@ test('is refused where TLS 1.2 has no suite for it', async () => {
   await expectRefused(doors, { door: 'no-suite', reason: 'no_shared_cipher', side: 'proxy', ja4: /^t12d\d{4}h2_/ });
 });
 
-/** The document that it ends up with; nothing where it could not load one. */
-async function dumpDom(door: string, path: string, args: readonly string[]): Promise<string> {
-  const profile = doors.folder.file(`chromium${path.replaceAll('/', '-')}-${door}`);
+function dumpDom(door: string, path: string, args: readonly string[]): Promise<string> {
   const url = `https://${SERVER_NAME}:${doors.port(door)}${path}`;
-  const { stdout } = await runTool('chromium', [...FLAGS, `--user-data-dir=${profile}`, ...args, '--dump-dom', url], {
-    timeoutMs: 60_000,
-    env: { HOME: doors.folder.path, TMPDIR: doors.folder.path }, // what it leaves goes with the folder
-  });
-  return stdout;
+  return dumpDomOf(url, doors.folder.path, `chromium${path.replaceAll('/', '-')}-${door}`, args);
 }
 
-/** Chromium trusts a chain with this key in it, and nothing more. */
 function trusting(certificate: 'ecdsa' | 'rsa'): string {
-  const { publicKey } = new X509Certificate(doors.leaves[certificate].certificatePem);
-  const spki = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' }));
-  return `--ignore-certificate-errors-spki-list=${spki.digest('base64')}`;
+  return trustingKeyOf(doors.leaves[certificate].certificatePem);
 }
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox', // in a container, and as root, there is none
-  '--disable-gpu',
-  '--disable-dev-shm-usage', // containers give it 64 MB
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];

@@ -1,13 +1,12 @@
 // Chromium opens wss:// through a running proxy, over HTTP/2 (RFC 8441) and over HTTP/1.1, and gets back what it sends.
-import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { WebSocketServer } from 'ws';
-import { runTool } from '../harness/run-tool.ts';
 import { type Scenario, startScenario } from '../harness/scenario.ts';
+import { dumpDom, trustingKeyOf } from './chromium.ts';
 
 // The page reports into its DOM; the image keeps `load`, and with that --dump-dom, waiting until it has.
 const PAGE = `<!doctype html><p id="result">unfinished</p><img src="/hold"><script>
@@ -61,7 +60,9 @@ test.each([
   ['HTTP/2', [] as readonly string[]],
   ['HTTP/1.1', ['--disable-http2']],
 ] as const)('over %s: text and 700 kB of binary, a subprotocol, a close code', async (protocol, args) => {
-  const dom = await dumpDom(`/page-${protocol.at(-1)}`, args);
+  const page = `page-${protocol.at(-1)}`;
+  const trusting = trustingKeyOf(readFileSync(join(scenario.folder, 'front.crt')));
+  const dom = await dumpDom(`${scenario.url}/${page}`, scenario.folder, `profile-${page}`, [trusting, ...args]);
   expect(dom).toContain('<p id="result">second hello 700000 true 4003 true</p>');
   const line = await scenario.proxy.waitForLog((entry) => {
     const request = entry['httpRequest'] as { requestUrl?: string; protocol?: string } | undefined;
@@ -69,32 +70,3 @@ test.each([
   });
   expect(line).toMatchObject({ statusDetails: 'websocket_closed', httpRequest: { status: 101, protocol } });
 });
-
-async function dumpDom(path: string, args: readonly string[]): Promise<string> {
-  const profile = join(scenario.folder, `profile${path}`);
-  const flags = [...FLAGS, `--user-data-dir=${profile}`, `--ignore-certificate-errors-spki-list=${frontSpki()}`];
-  const { stdout } = await runTool('chromium', [...flags, ...args, '--dump-dom', `${scenario.url}${path}`], {
-    timeoutMs: 60_000,
-    env: { HOME: scenario.folder, TMPDIR: scenario.folder }, // what it leaves goes with the folder
-  });
-  return stdout;
-}
-
-function frontSpki(): string {
-  const { publicKey } = new X509Certificate(readFileSync(join(scenario.folder, 'front.crt')));
-  return createHash('sha256')
-    .update(publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('base64');
-}
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox', // in a container, and as root, there is none
-  '--disable-gpu',
-  '--disable-dev-shm-usage', // containers give it 64 MB
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];

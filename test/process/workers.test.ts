@@ -6,10 +6,10 @@ import { rename } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { Agent, get } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { type Scenario, type ScenarioOptions, startScenario } from '../harness/scenario.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
+import { until } from '../harness/until.ts';
 
 let backend: Server;
 let scenario: Scenario;
@@ -69,7 +69,7 @@ test('a session outlives the worker that issued it: replacements get the same se
     const ended = scenario.proxy.log.filter(({ msg }) => msg === 'worker ended').length;
     process.kill(victim, 'SIGKILL');
     await until(() => scenario.proxy.log.filter(({ msg }) => msg === 'worker ended').length > ended);
-    await until(async () => await isReady());
+    await until(isReady);
   }
   expect(await resumedOf(10, session)).toBe(10);
 }, 60_000);
@@ -114,7 +114,7 @@ test('a worker that is killed takes its own connections along, and nothing else;
   expect(line).toMatchObject({ pid: victim, cause: 'crashed', signal: 'SIGKILL' });
   for (let i = 0; i < 10; i++) expect(await fetched('/')).toBe('fast'); // while one is missing
   await scenario.proxy.waitForLog(({ msg }) => msg === 'worker started');
-  await until(async () => await isReady());
+  await until(isReady);
   expect(closed.size).toBeGreaterThan(0);
   expect(closed.size).toBeLessThan(8);
   for (const [i, agent] of agents.entries()) {
@@ -166,7 +166,7 @@ test('workers that end again and again are started with growing pauses, and read
     const own = delays.filter((line) => line['worker'] === worker).map((line) => Number(line['restartInMs']));
     expect(own).toEqual(own.map((_delay, i) => 200 * 2 ** i));
   }
-  await until(async () => await isReady());
+  await until(isReady);
 }, 60_000);
 
 test('is not ready while a worker is missing', async () => {
@@ -178,7 +178,7 @@ test('is not ready while a worker is missing', async () => {
     expect(answer).toMatchObject({ ready: false, reasons: [expect.stringContaining('of 2 workers')] });
     await until(() => workerPids().length === 2);
   }
-  await until(async () => await isReady());
+  await until(isReady);
   expect(await fetched('/')).toBe('fast');
 }, 60_000);
 
@@ -211,7 +211,7 @@ test('a worker that dies while it prepares a configuration does not hold it up, 
   await scenario.proxy.waitForLog(({ msg }) => msg === 'files changed');
   process.kill(victim!, 'SIGKILL');
   await scenario.proxy.waitForLog(({ msg }) => msg === 'reloaded');
-  await until(async () => await isReady());
+  await until(isReady);
   expect(await scenario.metric('sallyport_config_last_reload_successful')).toBe(1);
   expect(workerPids()).toHaveLength(2);
 }, 60_000);
@@ -438,12 +438,4 @@ async function resumedOf(count: number, session: Buffer): Promise<number> {
   let resumed = 0;
   for (let i = 0; i < count; i++) if (await resumes(session)) resumed++;
   return resumed;
-}
-
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error('Cannot go on: what the test waits for has not come in 30 s');
-    await delay(20);
-  }
 }
