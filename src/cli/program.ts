@@ -1,11 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
 import { version } from '../process/version.ts';
-import { checkCommand } from './check.ts';
 import { addExplainCommands } from './explain.ts';
-import { runCommand } from './run.ts';
-import { verifyCommand } from './verify.ts';
+import type { VerifyOptions } from './verify.ts';
 
-/** The command line: each command parses its arguments, calls one thing and gives the exit code. */
+/** The command line: each command parses its arguments, loads and calls one thing, and gives the exit code. */
 export function buildProgram(): { run(args: readonly string[]): Promise<number> } {
   let exitCode = 0;
   const done = (code: number) => {
@@ -21,7 +19,10 @@ export function buildProgram(): { run(args: readonly string[]): Promise<number> 
     .command('run')
     .description('run the proxy until SIGTERM or SIGINT')
     .requiredOption('--config <file|folder>', 'configuration: a YAML or JSON file, or a folder of them')
-    .action(async (options: { config: string }) => done(await runCommand(options)));
+    .action(async (options: { config: string }) => {
+      const { runCommand } = await import('./run.ts');
+      done(await runCommand(options));
+    });
 
   program
     .command('check')
@@ -29,7 +30,10 @@ export function buildProgram(): { run(args: readonly string[]): Promise<number> 
     .requiredOption('--config <file|folder>', 'configuration: a YAML or JSON file, or a folder of them')
     .option('--json', 'print JSON')
     .option('--strict', 'warnings count as errors')
-    .action(async (options: { config: string; json?: boolean; strict?: boolean }) => done(await checkCommand(options)));
+    .action(async (options: { config: string; json?: boolean; strict?: boolean }) => {
+      const { checkCommand } = await import('./check.ts');
+      done(await checkCommand(options));
+    });
 
   program
     .command('demo')
@@ -49,7 +53,7 @@ export function buildProgram(): { run(args: readonly string[]): Promise<number> 
     .requiredOption('--out <folder>', 'where certificates and keys are written')
     .option('--force', 'replace files that exist')
     .action(async (options: { manifest: string; out: string; force?: boolean }) => {
-      const { pkiCommand } = await import('./pki.ts'); // what makes certificates is 2 MB that a proxy never uses
+      const { pkiCommand } = await import('./pki.ts');
       done(await pkiCommand(options));
     });
 
@@ -73,7 +77,10 @@ export function buildProgram(): { run(args: readonly string[]): Promise<number> 
     .option('--at <time>', 'verify at this RFC 3339 time instead of now')
     .option('--json', 'print JSON')
     .option('--batch', 'one JSON request a line on standard input, one JSON answer a line')
-    .action(async (options: Parameters<typeof verifyCommand>[0]) => done(await verifyCommand(options)));
+    .action(async (options: VerifyOptions) => {
+      const { verifyCommand } = await import('./verify.ts');
+      done(await verifyCommand(options));
+    });
 
   addExplainCommands(program, done);
 

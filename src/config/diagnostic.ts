@@ -12,6 +12,14 @@ export interface Diagnostic {
   readonly message: string;
 }
 
+/** An error of a whole file, of a resource, or of neither: no line is to blame. */
+export function unplacedError(
+  message: string,
+  { file = '', resource = '' }: Partial<Pick<Diagnostic, 'file' | 'resource'>> = {},
+): Diagnostic {
+  return { severity: 'error', file, line: 0, column: 0, resource, message };
+}
+
 /** `file:line:column: error: resource: message`, as compilers print it. */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const place = [diagnostic.file, diagnostic.line || '', diagnostic.line ? diagnostic.column : ''].filter(

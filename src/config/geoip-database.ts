@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { Reader, type Response } from 'maxmind';
+import type { Response } from 'maxmind';
 import { type PlaceLookup, placeOf } from '../http/place.ts';
 import type { FileReader } from './file-reader.ts';
 import type { Findings } from './findings.ts';
@@ -50,6 +50,7 @@ export async function openGeoipDatabase(
 
 /** @throws Error when it is no database, or not whole */
 async function lookupIn(path: string): Promise<PlaceLookup> {
+  const { Reader } = await import('maxmind'); // loaded with the first database
   const bytes = await readFile(path);
   const reader = new Reader<Response>(bytes);
   const { searchTreeSize, ipVersion } = reader.metadata;

@@ -1,5 +1,4 @@
 import { isAbsolute, join } from 'node:path';
-import { readPkcs12 } from '../pki/issue/pkcs12.ts';
 import { examineCertificate } from './certificate-material.ts';
 import type { FileReader } from './file-reader.ts';
 import type { Findings } from './findings.ts';
@@ -97,6 +96,7 @@ async function readPkcs12Field(
     );
     return null;
   }
+  const { readPkcs12 } = await import('../pki/issue/pkcs12.ts'); // node-forge is 1 MB that PEM files do not need
   const contents = readPkcs12(reading.file.bytes, passphrase);
   if (typeof contents === 'string') {
     findings.error(

@@ -3,7 +3,7 @@ import { noBackendEvents } from '../backend/events.ts';
 import { NameResolver, noNameEvents } from '../backend/name-resolver.ts';
 import { SessionStore } from '../backend/session-store.ts';
 import { systemClock } from '../base/clock.ts';
-import type { Diagnostic } from '../config/diagnostic.ts';
+import { type Diagnostic, unplacedError } from '../config/diagnostic.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { RequestAdmission } from '../forward/request-admission.ts';
 import { provision } from '../snapshot/snapshot.ts';
@@ -30,15 +30,7 @@ export async function checkConfiguration(path: string, env: NodeJS.ProcessEnv): 
       ticketKeys: new TicketKeys(randomBytes(SHORTEST_SECRET_BYTES)),
     });
   } catch (error) {
-    const failure: Diagnostic = {
-      severity: 'error',
-      file: path,
-      line: 0,
-      column: 0,
-      resource: '',
-      message: (error as Error).message,
-    };
-    return { errors: [failure], warnings: loaded.warnings };
+    return { errors: [unplacedError((error as Error).message, { file: path })], warnings: loaded.warnings };
   }
   return { errors: [], warnings: loaded.warnings };
 }

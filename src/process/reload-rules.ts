@@ -1,4 +1,4 @@
-import type { Diagnostic } from '../config/diagnostic.ts';
+import { type Diagnostic, unplacedError } from '../config/diagnostic.ts';
 import type { LinkedConfiguration } from '../config/linked.ts';
 import { crlRollback } from '../snapshot/crl-rollback.ts';
 
@@ -9,21 +9,15 @@ export function reloadRefusal(running: LinkedConfiguration, next: LinkedConfigur
 
 /** What has no place in a file: an address in use, a certificate that OpenSSL does not take, a defect of ours. */
 export function failureDiagnostic(error: unknown): Diagnostic {
-  return { severity: 'error', file: '', line: 0, column: 0, resource: '', message: (error as Error).message };
+  return unplacedError((error as Error).message);
 }
 
 /** What a reload cannot change, because it was used before the first connection: refused, never ignored. */
 function restartOnly(running: LinkedConfiguration, next: LinkedConfiguration): Diagnostic | null {
   for (const key of ['admin', 'accessLog', 'workers', 'tracing'] as const) {
     if (JSON.stringify(running.settings[key]) === JSON.stringify(next.settings[key])) continue;
-    return {
-      severity: 'error',
-      file: '',
-      line: 0,
-      column: 0,
-      resource: `sallyport.${key}`,
-      message: `Cannot change '${key}' by a reload: it is in use since the start; restart the process`,
-    };
+    const message = `Cannot change '${key}' by a reload: it is in use since the start; restart the process`;
+    return unplacedError(message, { resource: `sallyport.${key}` });
   }
   return null;
 }

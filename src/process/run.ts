@@ -5,11 +5,8 @@ import type { Diagnostic } from '../config/diagnostic.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
 import { type Loaded, loadConfiguration, type NotLoaded } from '../config/load.ts';
 import { SHORTEST_SECRET_BYTES } from '../tls/ticket-keys.ts';
-import { pooledSources } from './cluster/pooled-sources.ts';
-import { WorkerPool } from './cluster/worker-pool.ts';
-import { backendStatuses, liveSources } from './live-sources.ts';
-import { LocalDataPath } from './local-data-path.ts';
-import { processParts } from './process-parts.ts';
+import { buildLocalDataPath } from './build-local-data-path.ts';
+import { liveSources } from './live-sources.ts';
 import { ProxyProcess, type ProxyProcessParts } from './proxy-process.ts';
 import { inheritedSocketsWarning } from './service-manager.ts';
 import { buildTelemetry, type ProcessTelemetry } from './telemetry.ts';
@@ -47,12 +44,12 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
   const inherited = inheritedSocketsWarning(env, [process.pid, process.ppid]); // the launcher's, where that stays
   if (inherited !== null) telemetry.log.warn('configuration warning', { warning: inherited });
   const { workers } = loaded.configuration.settings;
-  const carrier = carrierFor(
-    workers === 'auto' ? autoWorkers(usableCores(), process.constrainedMemory()) : workers,
-    configPath,
-    telemetry,
-  );
   try {
+    const carrier = await carrierFor(
+      workers === 'auto' ? autoWorkers(usableCores(), process.constrainedMemory()) : workers,
+      configPath,
+      telemetry,
+    );
     const running = new ProxyProcess({ load, configPath, clock: systemClock, telemetry, ...carrier }, loaded);
     await running.start(loaded);
     return running;
@@ -63,18 +60,18 @@ export async function startProxy(options: StartOptions): Promise<ProxyProcess> {
 }
 
 /** One worker would be this process with another one beside it. */
-function carrierFor(
+async function carrierFor(
   workers: number,
   configPath: string,
   telemetry: ProcessTelemetry,
-): Pick<ProxyProcessParts, 'dataPath' | 'sources'> {
+): Promise<Pick<ProxyProcessParts, 'dataPath' | 'sources'>> {
   if (workers > 1) {
+    const { WorkerPool } = await import('./cluster/worker-pool.ts');
+    const { pooledSources } = await import('./cluster/pooled-sources.ts');
     const pool = new WorkerPool({ workers, configPath, telemetry });
     return { dataPath: pool, sources: pooledSources(telemetry, pool) };
   }
-  const parts = processParts(telemetry, randomBytes(SHORTEST_SECRET_BYTES));
-  const dataPath = new LocalDataPath(parts, telemetry.frontendEvents);
-  telemetry.metrics.balance.watch(() => backendStatuses(telemetry, dataPath.snapshot));
+  const dataPath = buildLocalDataPath(telemetry, randomBytes(SHORTEST_SECRET_BYTES));
   return { dataPath, sources: liveSources(telemetry, () => dataPath.snapshot) };
 }
 

@@ -1,4 +1,4 @@
-import type { Diagnostic } from '../config/diagnostic.ts';
+import { type Diagnostic, unplacedError } from '../config/diagnostic.ts';
 import type { LinkedConfiguration } from '../config/linked.ts';
 import { findRollback } from '../pki/revocation.ts';
 
@@ -12,7 +12,7 @@ export function crlRollback(running: LinkedConfiguration, next: LinkedConfigurat
     if (before === null || revocation === null) continue;
     const message = findRollback(before.crls, revocation.crls);
     if (message === null) continue;
-    return { severity: 'error', file: revocation.file, line: 0, column: 0, resource: `trustConfigs/${name}`, message };
+    return unplacedError(message, { file: revocation.file, resource: `trustConfigs/${name}` });
   }
   return null;
 }

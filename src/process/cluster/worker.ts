@@ -3,10 +3,10 @@ import { systemClock } from '../../base/clock.ts';
 import { startDeadline } from '../../base/deadline.ts';
 import { formatDiagnostic } from '../../config/diagnostic.ts';
 import { type Loaded, loadConfiguration } from '../../config/load.ts';
+import { buildLocalDataPath } from '../build-local-data-path.ts';
 import type { Prepared } from '../data-path.ts';
 import { backendStatuses, handshakeStatus } from '../live-sources.ts';
-import { LocalDataPath } from '../local-data-path.ts';
-import { processParts } from '../process-parts.ts';
+import type { LocalDataPath } from '../local-data-path.ts';
 import { endOnDefects } from '../signals.ts';
 import { buildTelemetry, type ProcessTelemetry } from '../telemetry.ts';
 import { version as programVersion } from '../version.ts';
@@ -100,8 +100,7 @@ class WorkerProcess {
     if (this.#running !== null) return this.#running.dataPath;
     const telemetry = buildTelemetry(configuration.settings, programVersion());
     endOnDefects(telemetry);
-    const dataPath = new LocalDataPath(processParts(telemetry, ticketSecret), telemetry.frontendEvents);
-    telemetry.metrics.balance.watch(() => backendStatuses(telemetry, dataPath.snapshot));
+    const dataPath = buildLocalDataPath(telemetry, ticketSecret);
     this.#running = { telemetry, dataPath };
     this.#adopt(configuration); // the first connections may come before commit
     setInterval(() => this.#push(), PUSH_INTERVAL_MS).unref();
