@@ -3,10 +3,11 @@ import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
+import type { BackendTlsRecord } from '../http/exchange-record.ts';
 import type { Revocation } from '../pki/revocation.ts';
 import type { Refused, Trusted, Verdict } from '../pki/verdict.ts';
 import { peerChain } from '../tls/peer-chain.ts';
-import type { BackendConnectionFacts, BackendTlsFacts, Endpoint } from './contract.ts';
+import type { BackendConnectionFacts, Endpoint } from './contract.ts';
 import type { BackendEvents } from './events.ts';
 import { type Admission, readmit } from './readmit.ts';
 import { type AcceptedSession, type SessionStore, sessionKey } from './session-store.ts';
@@ -256,7 +257,7 @@ class Attempt {
     return null;
   }
 
-  #accept(socket: Socket, tls: BackendTlsFacts | null, admission: Admission, sessionNotAfterMs: number): void {
+  #accept(socket: Socket, tls: BackendTlsRecord | null, admission: Admission, sessionNotAfterMs: number): void {
     if (this.#settled) return;
     this.#settled = true;
     this.#sessionNotAfterMs = sessionNotAfterMs;
@@ -293,13 +294,15 @@ class Attempt {
   }
 }
 
-function tlsFacts(socket: TLSSocket, verdict: string, refused: Refused | null = null): BackendTlsFacts {
+function tlsFacts(socket: TLSSocket, verdict: string, refused: Refused | null = null): BackendTlsRecord {
   return {
     protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher().standardName,
     resumed: socket.isSessionReused(),
     verdict,
-    refused,
+    rule: refused?.rule ?? null,
+    depth: refused?.depth ?? -1,
+    reason: refused?.reason ?? null,
   };
 }
 

@@ -2,29 +2,17 @@
 import type { Duplex } from 'node:stream';
 import type { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange, HeaderList } from '../http/exchange.ts';
+import type { BackendTlsRecord } from '../http/exchange-record.ts';
 import type { Revocation } from '../pki/revocation.ts';
-import type { Refused } from '../pki/verdict.ts';
 import type { RetireCause } from './events.ts';
-
-export interface BackendTlsFacts {
-  readonly protocol: string;
-  readonly cipher: string;
-  readonly resumed: boolean;
-  /**
-   * How the certificate was judged: 'verified', 'allowlisted', 'public', 'unauthenticated', 'resumed' (judged when the session was
-   * made); under REPORT_ONLY 'would-accept' or 'would-refuse', and never 'verified'.
-   */
-  readonly verdict: string;
-  /** Why it would be refused; null unless 'would-refuse'. */
-  readonly refused: Refused | null;
-}
 
 export interface BackendConnectionFacts {
   /** 'address:port' as dialled. */
   readonly endpoint: string;
   /** True when the connection had carried an exchange before. */
   readonly reused: boolean;
-  readonly tls: BackendTlsFacts | null;
+  /** One for a connection; null: plain TCP. */
+  readonly tls: BackendTlsRecord | null;
 }
 
 export interface Endpoint {

@@ -1,6 +1,23 @@
 // hot path
 import type { HeaderList } from '../http/exchange.ts';
 
+/**
+ * What undici has parsed of a response head, flat: names in lower case, values as latin1, every byte of them kept. Fields of one name stand
+ * together in their order, which is all that their order means (RFC 9110 section 5.3). Making strings of the raw buffers again would cost
+ * two calls into C++ for each field.
+ */
+export function headerListFromParsed(parsed: Readonly<Record<string, string | string[] | undefined>>): HeaderList {
+  const names = Object.keys(parsed);
+  const list: string[] = [];
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    const value = parsed[name];
+    if (typeof value === 'string') list.push(name, value);
+    else if (value !== undefined) for (let k = 0; k < value.length; k++) list.push(name, value[k]!);
+  }
+  return list;
+}
+
 /** undici's raw header buffers as a flat list: names in lower case, values as latin1, every byte of them kept. */
 export function headerListFromBuffers(raw: readonly Buffer[]): HeaderList {
   const list: string[] = [];

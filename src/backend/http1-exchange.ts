@@ -5,7 +5,13 @@ import { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
 import { isConnectionLogin } from './connection-login.ts';
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
-import { contentLengthOf, exceedsHeadLimit, headerListFromBuffers, MAX_RESPONSE_HEAD_BYTES } from './header-list.ts';
+import {
+  contentLengthOf,
+  exceedsHeadLimit,
+  headerListFromBuffers,
+  headerListFromParsed,
+  MAX_RESPONSE_HEAD_BYTES,
+} from './header-list.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import { type BodyConsumer, RequestBody } from './request-body.ts';
 import { type Http1Progress, http1Error } from './translate-error.ts';
@@ -93,9 +99,9 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
     if (this.#body === null && !this.over) this.sent = true; // undici writes the head when this returns
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, parsed: ParsedHeaders): void {
     if (this.over) return;
-    const headers = headerListFromBuffers(controller.rawHeaders as Buffer[]);
+    const headers = headerListFromParsed(parsed);
     callbackDepth++;
     try {
       if (status < 100) this.#refuseStatus(status);
@@ -189,12 +195,17 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
     }
   }
 
-  onRequestUpgrade(controller: Dispatcher.DispatchController, status: number, _headers: unknown, socket: Duplex): void {
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    parsed: ParsedHeaders,
+    socket: Duplex,
+  ): void {
     if (this.over) {
       socket.destroy();
       return;
     }
-    const headers = headerListFromBuffers(controller.rawHeaders as Buffer[]);
+    const headers = headerListFromParsed(parsed);
     const refusal = websocketRefusal(this.request.headers, headers);
     this.over = true;
     if (refusal !== null) {
@@ -327,21 +338,19 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
     }
     const { method, target, scheme, authority, headers, contentLength, isWebSocket } = this.request;
     if (isConnectionLogin(headers)) connection.isLoggedIn = true;
-    const list = ['host', authority];
-    if (contentLength > 0) list.push('content-length', String(contentLength));
-    for (let i = 0; i < headers.length; i++) list.push(headers[i]!);
-    connection.client.dispatch(
-      {
-        method,
-        // undici takes no asterisk-form; RFC 9112 §3.2.2 obliges servers to take the absolute-form, which here says the same.
-        path: target === '*' ? `${scheme}://${authority}` : target,
-        headers: list,
-        body: this.#body === null ? null : this.#body.asReadable(),
-        upgrade: isWebSocket ? 'websocket' : null,
-        // `reset` is left alone: with `false`, a backend that sends a body to HEAD answers the next client (security rule 2).
-      },
-      this,
-    );
+    const first =
+      contentLength > 0 ? ['host', authority, 'content-length', String(contentLength)] : ['host', authority];
+    const options: Dispatcher.DispatchOptions & { readonly servername: string } = {
+      method,
+      // undici takes no asterisk-form; RFC 9112 §3.2.2 obliges servers to take the absolute-form, which here says the same.
+      path: target === '*' ? `${scheme}://${authority}` : target,
+      headers: first.concat(headers),
+      body: this.#body === null ? null : this.#body.asReadable(),
+      upgrade: isWebSocket ? 'websocket' : null,
+      servername: ANY_NAME,
+      // `reset` is left alone: with `false`, a backend that sends a body to HEAD answers the next client (security rule 2).
+    };
+    connection.client.dispatch(options, this);
   }
 
   resumeParserNow(): void {
@@ -401,5 +410,8 @@ function isOurMistake(error: Error): boolean {
   return (error as NodeJS.ErrnoException).code === 'UND_ERR_INVALID_ARG';
 }
 
+type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
 const NO_TRAILERS: HeaderList = [];
+const ANY_NAME = 'backend.invalid'; // undici looks at it for https: origins only; without one it parses the Host of each request for it
 const MAX_INTERIMS = 16; // security rule 32: endless 103s would outlive every header deadline

@@ -1,5 +1,4 @@
 // hot path: once per exchange, when it is over.
-import type { BackendTlsFacts } from '../backend/contract.ts';
 import { ProxyError } from '../base/errors.ts';
 import type { BackendTlsRecord } from '../http/exchange-record.ts';
 import type { TunnelEnd } from './tunnel.ts';
@@ -12,12 +11,8 @@ export function proxyStatusOf(error: ProxyError | null): string | null {
 }
 
 /** TLS of the connection that carried the exchange; without one, the verdict of the attempt that failed last. */
-export function backendTlsRecord(facts: BackendTlsFacts | null, error: ProxyError | null): BackendTlsRecord | null {
-  if (facts !== null) {
-    const { protocol, cipher, resumed, verdict, refused: wouldRefuse } = facts;
-    const { rule = null, depth = -1, reason = null } = wouldRefuse ?? {};
-    return { protocol, cipher, resumed, verdict, rule, depth, reason };
-  }
+export function backendTlsRecord(facts: BackendTlsRecord | null, error: ProxyError | null): BackendTlsRecord | null {
+  if (facts !== null) return facts;
   const refused = error === null ? null : refusalIn(error.cause);
   if (refused === null) return null;
   const { rule, depth, reason } = refused;

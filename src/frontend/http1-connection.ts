@@ -22,6 +22,8 @@ export class Http1Connection implements Http1Owner {
   /** Every request that will be answered has been accepted; what the parser finds after it is ignored. */
   #isComplete: boolean;
   #isDraining: boolean;
+  /** From the first pipelined request on. */
+  #readsThroughStream: boolean;
   /** The exchange that switched protocols: the socket is a tunnel. */
   #tunnel: Http1Exchange | null;
   /** Why the parser gave up; answered once what came before is over. */
@@ -49,6 +51,7 @@ export class Http1Connection implements Http1Owner {
     this.#accepted = 0;
     this.#isComplete = false;
     this.#isDraining = false;
+    this.#readsThroughStream = false;
     this.#tunnel = null;
     this.#failure = null;
     this.#hasFailed = false;
@@ -70,6 +73,7 @@ export class Http1Connection implements Http1Owner {
   }
 
   onRequest(request: Http1Request, response: Http1Response): void {
+    if (this.#current !== null || this.#isComplete) this.#readThroughStream();
     if (this.#isComplete) {
       setImmediate(pauseWhileBusy, this); // its response dies with the socket; more of its kind stay in the kernel
       return;
@@ -188,6 +192,16 @@ export class Http1Connection implements Http1Owner {
     this.facts.deliver(exchange);
   }
 
+  /**
+   * node:http lets the TLS engine feed its parser. The engine goes on with the records that it has when the parser is paused, and
+   * what is pipelined in them fails with HPE_PAUSED (on 26.10); a listener for 'data' puts the stream between them.
+   */
+  #readThroughStream(): void {
+    if (this.#readsThroughStream || !this.facts.isSecure) return;
+    this.#readsThroughStream = true;
+    this.socket.on('data', ignore);
+  }
+
   /** The client broke the exchange in flight: it is told so if nothing was sent, and cut off if something was. */
   #breakExchange(exchange: Http1Exchange, error: ProxyError | null): void {
     const { responded } = exchange;
@@ -223,6 +237,8 @@ interface Waiting {
   readonly request: Http1Request;
   readonly response: Http1Response;
 }
+
+function ignore(): void {}
 
 function pauseWhileBusy(connection: Http1Connection): void {
   connection.pauseIfBusy();

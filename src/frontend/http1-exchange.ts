@@ -64,6 +64,10 @@ export class Http1Exchange implements Exchange {
   #discardDeadline: Deadline | null;
   #requestEnded: boolean;
   #listensForDrain: boolean;
+  /** Of the response body, as its head says; -1: unknown. */
+  #declaredBytes: number;
+  /** The whole body, when it came at once, until end() or the end of the turn: head and body then are one write. */
+  #wholeBody: Uint8Array | null;
   #responseEnded: boolean;
   #responseFinished: boolean;
   /** The handler has been told the end, or asked for it: nothing is called any more. */
@@ -107,6 +111,8 @@ export class Http1Exchange implements Exchange {
     // a refused head says nothing reliable about where its body ends
     this.#requestEnded = head.contentLength === 0 || request.upgrade;
     this.#listensForDrain = false;
+    this.#declaredBytes = -1;
+    this.#wholeBody = null;
     this.#responseEnded = false;
     this.#responseFinished = false;
     this.#over = false;
@@ -193,17 +199,33 @@ export class Http1Exchange implements Exchange {
     } catch {
       response.writeHead(status, cleaned(list));
     }
-    if (body !== false) process.nextTick(flushHeadOf, this); // with the first bytes of the body if they come at once, else alone
+    if (body === false) return;
+    this.#declaredBytes = declaredLength(headers);
+    process.nextTick(flushHeadOf, this); // with the first bytes of the body if they come at once, else alone
   }
 
   flushHead(): void {
-    if (this.responseBytes === 0 && !this.#responseEnded && !this.#over) this.#response!.flushHeaders();
+    if (this.#responseEnded || this.#over) return;
+    const whole = this.#wholeBody;
+    this.#wholeBody = null;
+    if (whole !== null) this.#write(whole);
+    else if (this.responseBytes === 0) this.#response!.flushHeaders();
   }
 
   write(chunk: Uint8Array): boolean {
     if (this.#over || this.#responseEnded) return true;
-    const response = this.#response!;
+    const isWhole = this.responseBytes === 0 && chunk.byteLength === this.#declaredBytes;
     this.responseBytes += chunk.byteLength;
+    if (!isWhole || chunk.byteLength > MAX_JOINED_BYTES) {
+      if (this.#wholeBody !== null) this.flushHead();
+      return this.#write(chunk);
+    }
+    this.#wholeBody = chunk;
+    return true;
+  }
+
+  #write(chunk: Uint8Array): boolean {
+    const response = this.#response!;
     let taken: boolean;
     try {
       taken = response.write(chunk);
@@ -225,8 +247,10 @@ export class Http1Exchange implements Exchange {
     if (!this.#requestEnded) this.discardBody();
     if (trailers !== null && trailers.length > 0 && response.chunkedEncoding)
       response.addTrailers(trailerPairs(trailers));
+    const whole = this.#wholeBody;
     try {
-      response.end();
+      if (whole === null) response.end();
+      else response.end(latin1(whole), 'latin1'); // text, because node:http joins its head with text only
     } catch (thrown) {
       this.#fail(thrown);
     }
@@ -393,6 +417,18 @@ function endBodySoon(exchange: Http1Exchange): void {
   exchange.onEnd();
 }
 
+function declaredLength(headers: HeaderList): number {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]!.length === 14 && headers[i] === 'content-length') return Number(headers[i + 1]);
+  }
+  return -1;
+}
+
+/** One character a byte. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.byteLength);
+}
+
 function lowerCased(fields: readonly string[]): HeaderList {
   if (fields.length === 0) return NO_FIELDS;
   const list: string[] = [];
@@ -418,4 +454,5 @@ function trailerPairs(trailers: HeaderList): [string, string][] {
 }
 
 const MAX_DISCARD_BYTES = 1024 * 1024; // spec 10.22
+const MAX_JOINED_BYTES = 4096; // copying more costs what it saves
 const NO_FIELDS: HeaderList = [];

@@ -44,9 +44,6 @@ export class Http1Door {
     });
     socket.on('error', ignore); // an upgraded socket has lost node:http's listener; 'close' follows and says enough
     this.#server.emit('connection', socket);
-    // A listener for 'data' makes node:http read through the stream. Otherwise its parser is fed by the TLS engine itself, which
-    // goes on with the records that it has when the parser is paused: what is pipelined in them fails with HPE_PAUSED (on 26.10).
-    if (facts.isSecure) socket.on('data', ignore);
     return () => connection.drain();
   }
 

@@ -26,8 +26,8 @@ interface ExchangeStream extends ServerHttp2Stream {
  * | event on the stream | before our END_STREAM           | after it                                |
  * |---------------------|---------------------------------|-----------------------------------------|
  * | `end`               | onBodyEnd, unless it was reset  | nothing                                 |
- * | `aborted`           | onAbort                         | does not come                           |
- * | `finish`            | does not count (HEAD, a reset)  | onFinish                                |
+ * | `aborted`, uploads  | onAbort                         | does not come                           |
+ * | `finish`, uploads   | does not count (HEAD, a reset)  | onFinish                                |
  * | `close`             | onAbort                         | onFinish if the code is 0, else onAbort |
  */
 export class Http2Exchange implements Exchange {
@@ -112,10 +112,11 @@ export class Http2Exchange implements Exchange {
     this.isTunnel = false;
     this.#stream[EXCHANGE] = this;
     stream.on('error', ignore);
+    stream.on('close', onStreamClose);
+    if (endStream) return; // 'close' follows the end of the response at once and says it all
     stream.on('aborted', onStreamAborted);
     stream.on('finish', onStreamFinish);
-    stream.on('close', onStreamClose);
-    if (!endStream) stream.on('trailers', onStreamTrailers);
+    stream.on('trailers', onStreamTrailers);
   }
 
   /** True while only the client can move things on: it owes us body bytes, or a window to send into. */

@@ -66,7 +66,7 @@ export class AccessLog {
       url = redactQueryValues(url);
       referer = redactQueryValues(referer);
     }
-    const startedAtMs = this.#clock.wallMs() - (this.#clock.monotonicMs() - exchange.startedAtMs);
+    const startedAtMs = this.#clock.wallMs() - record.latencyMs;
     const connection = connectionText(exchange.connection);
     const backend = record.backend === null ? NO_BACKEND : this.#backendText(record.backend);
     if (exchange.protocol !== this.#protocol || record.statusDetails !== this.#statusDetails) this.#newOutcome(record);

@@ -21,7 +21,7 @@ export class BackendTelemetry {
 
   onConnect(service: string, facts: ConnectionFacts): void {
     this.#metrics.onConnect(service, facts);
-    if (!facts.tls?.refused) this.refusals.accepted(service, facts.endpoint);
+    if (facts.tls === null || facts.tls.rule === null) this.refusals.accepted(service, facts.endpoint);
   }
 
   onConnectFailure(service: string, endpoint: string, error: ProxyError): void {
@@ -94,5 +94,6 @@ export class BackendTelemetry {
 /** What is read of the backend room's BackendConnectionFacts. */
 interface ConnectionFacts {
   readonly endpoint: string;
-  readonly tls: { readonly refused?: object | null } | null;
+  /** `rule`: by which its certificate would be refused. */
+  readonly tls: { readonly rule: string | null } | null;
 }

@@ -93,7 +93,9 @@ describe('verification of the backend certificate', () => {
         cipher: 'TLS_AES_256_GCM_SHA384',
         resumed: false,
         verdict: 'verified',
-        refused: null,
+        rule: null,
+        depth: -1,
+        reason: null,
       },
     });
     expect(backend.seen.servernames).toEqual(['backend.example']);

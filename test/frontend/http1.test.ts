@@ -108,6 +108,38 @@ describe('an HTTP/1 exchange', () => {
     expect(c.text).not.toContain('HTTP/1.1 200 OK\r\n\r\n');
   });
 
+  test('a body that came whole is sent before anybody says that it has ended', async () => {
+    const { recorder, client } = await start();
+    recorder.answer = ({ exchange }) => {
+      exchange.respond(200, ['content-length', '3'], true);
+      exchange.write(Buffer.from([0x61, 0xff, 0x00]));
+    };
+    const c = client().send(GET('/'));
+    await recorder.until(() => c.text.endsWith('\r\n\r\na\xff\x00'));
+    recorder.exchanges[0]!.exchange.end(null);
+    recorder.answer = ({ exchange }) => {
+      exchange.respond(200, ['content-length', '3'], true);
+      exchange.write(Buffer.from([0x62, 0xff, 0x00]));
+      exchange.end(null);
+    };
+    c.send(GET('/'));
+    await recorder.until(() => c.text.endsWith('\r\n\r\nb\xff\x00'));
+    expect(recorder.exchanges[0]).toMatchObject({ finished: true, exchange: { responseBytes: 3 } });
+  });
+
+  test('a body longer than its Content-Length cuts the connection, also when its first part has that length', async () => {
+    const { recorder, client } = await start();
+    recorder.answer = ({ exchange }) => {
+      exchange.respond(200, ['content-length', '3'], true);
+      exchange.write(Buffer.from('abc'));
+      exchange.write(Buffer.from('d'));
+    };
+    const c = client().send(GET('/'));
+    await recorder.until(() => c.ended);
+    expect(c.text).not.toContain('abcd');
+    expect(recorder.exchanges[0]!.aborted).toBe('internal_error');
+  });
+
   test('abort() cuts the connection, so that a chunked response cannot look complete', async () => {
     const { recorder, client } = await start();
     const c = client();

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
+import { V8_FLAG } from '#src/process/heap-limits.ts';
 import { runtimeRefusals } from '#src/process/runtime-guard.ts';
 
 describe('runtimeRefusals()', () => {
@@ -42,4 +44,8 @@ describe('runtimeRefusals()', () => {
   test('refuses NODE_DEBUG, which prints request heads', () => {
     expect(runtimeRefusals({ NODE_DEBUG: 'tls,http' }, [], '26.10.0')[0]).toContain('NODE_DEBUG');
   });
+});
+
+test('the flag that counts bodies in the heap limit is one that V8 knows: it takes others without a word', () => {
+  expect(execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' })).toContain(`  ${V8_FLAG} `);
 });

@@ -16,7 +16,7 @@ describe('AccessLog', () => {
     log.requestFinished(exchangeRecord());
     expect(lines.parsed).toEqual([
       {
-        time: '2026-11-21T11:59:59.990Z', // when the head was complete: 10 ms before the end
+        time: '2026-11-21T11:59:59.989Z', // when the head was complete: 10.5 ms before the end
         level: 'info',
         msg: 'request',
         httpRequest: {

@@ -259,7 +259,15 @@ describe('backend metrics', () => {
   test('follow connections up and down, and name what refused a certificate', async () => {
     const metrics = new Metrics('1');
     const events: BackendEvents = metrics.backends;
-    const tls = { protocol: 'TLSv1.3', cipher: 'C', resumed: false, verdict: 'verified', refused: null };
+    const tls = {
+      protocol: 'TLSv1.3',
+      cipher: 'C',
+      resumed: false,
+      verdict: 'verified',
+      rule: null,
+      depth: -1,
+      reason: null,
+    };
     const { onConnect, onConnectFailure, onClose } = {
       onConnect: events.onConnect.bind(events),
       onConnectFailure: events.onConnectFailure.bind(events),
