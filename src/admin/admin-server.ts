@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { hostPort } from '../base/host-port.ts';
 import { isLoopback, isOwnHost } from './admin-host.ts';
 import { listenOnSocket } from './admin-socket.ts';
 import type { AdminSources } from './admin-sources.ts';
@@ -177,10 +178,6 @@ function json(status: number, value: unknown): Answer {
 
 function valuesOf(rawHeaders: readonly string[], name: string): readonly string[] {
   return rawHeaders.filter((_value, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name);
-}
-
-function hostPort(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 const TOKEN_WANTED = 'Send Authorization: Bearer with the token in the file that sallyport.admin.tokenFile names';

@@ -1,3 +1,4 @@
+import { hostPort } from '../base/host-port.ts';
 import type {
   LinkedAffinity,
   LinkedBackendService,
@@ -210,8 +211,4 @@ function dnsLine({ dns }: LinkedConfiguration['settings']): string {
 function certificateText({ name, keyType, keyBits, hostNames }: LinkedCertificate): string {
   const key = keyType === 'RSA' ? `RSA-${keyBits}` : keyType;
   return `${name}: ${key}${hostNames.length > 0 ? `, ${hostNames.join(' ')}` : ''}`;
-}
-
-function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

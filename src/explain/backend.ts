@@ -13,6 +13,7 @@ import { connectError } from '../backend/translate-error.ts';
 import type { Clock } from '../base/clock.ts';
 import { CODES } from '../base/error-codes.ts';
 import type { ErrorCode } from '../base/errors.ts';
+import { hostPort } from '../base/host-port.ts';
 import type {
   LinkedBackendService,
   LinkedBackendTls,
@@ -153,10 +154,6 @@ function explainAddress(service: LinkedBackendService, endpoint: Endpoint, clock
     });
   });
   return promise;
-}
-
-function hostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 interface Dialled {

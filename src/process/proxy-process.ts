@@ -2,10 +2,10 @@ import { AdminServer } from '../admin/admin-server.ts';
 import type { AdminSources } from '../admin/admin-sources.ts';
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
+import { hostPort } from '../base/host-port.ts';
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostic.ts';
 import type { LinkedConfiguration } from '../config/linked.ts';
 import type { Loaded, NotLoaded } from '../config/load.ts';
-import { listenerKey } from '../snapshot/snapshot.ts';
 import { certificateWrittenMs } from './certificate-files.ts';
 import { watchClock } from './clock-watch.ts';
 import type { DataPath, Prepared } from './data-path.ts';
@@ -268,7 +268,7 @@ export class ProxyProcess {
 }
 
 function addressesOf({ listeners }: LinkedConfiguration): readonly string[] {
-  return listeners.map(({ address, port }) => listenerKey(address, port));
+  return listeners.map(({ address, port }) => hostPort(address, port));
 }
 
 async function withNewFiles(baseline: FileSignatures, files: readonly string[]): Promise<FileSignatures> {

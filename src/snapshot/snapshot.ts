@@ -2,6 +2,7 @@ import { BlockList } from 'node:net';
 import type { BackendService } from '../backend/contract.ts';
 import { nameTerms } from '../backend/name-terms.ts';
 import { digestOf } from '../base/digest.ts';
+import { hostPort } from '../base/host-port.ts';
 import type { CidrBlock } from '../config/cidr.ts';
 import { requestHeadersOf } from '../config/link-url-map.ts';
 import type { LinkedConfiguration, LinkedProxy, LinkedTrustConfig } from '../config/linked.ts';
@@ -57,7 +58,7 @@ export function provision(
   const webSockets = configuration.backendServices.some(({ protocol }) => protocol === 'HTTP' || protocol === 'HTTPS');
   const listeners = new Map<string, RunningListener>();
   for (const linked of configuration.listeners) {
-    const key = listenerKey(linked.address, linked.port);
+    const key = hostPort(linked.address, linked.port);
     const before = previous?.listeners.get(key);
     // a CRL is nobody's identity, but its clients are judged again (security rule 22)
     const crls = trustOfClients(linked.proxy)?.revocation?.digest;
@@ -110,7 +111,7 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
   parts.ticketKeys.use({ secrets: ticketSecrets.secrets, rotationSec, dangerTls12 });
   parts.names.use(nameTerms(next.configuration));
   for (const linked of next.configuration.listeners) {
-    const listener = next.listeners.get(listenerKey(linked.address, linked.port));
+    const listener = next.listeners.get(hostPort(linked.address, linked.port));
     const { services, fields } = next;
     const { limits, tracing } = settings;
     const { proxy } = linked;
@@ -124,8 +125,4 @@ export function activate(next: Snapshot, parts: SnapshotParts): void {
   for (const { name, tls } of next.configuration.backendServices)
     next.services.get(name)?.service.useRevocation(tls?.authentication?.trustConfig?.revocation ?? null);
   for (const { service } of next.services.values()) service.start();
-}
-
-export function listenerKey(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

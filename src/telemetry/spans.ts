@@ -1,5 +1,5 @@
 import type { Attributes, HrTime } from '@opentelemetry/api';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace';
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import type { Clock } from '../base/clock.ts';
 import type { ExchangeRecord } from '../http/exchange-record.ts';
 import { beginSpan, type RequestSpan, type SpanSampling } from '../http/span-context.ts';
@@ -22,7 +22,8 @@ export class Spans {
   readonly #log: Log;
   readonly #redactsQuery: boolean;
   readonly #version: string;
-  #pipeline: Promise<Pipeline> | null = null;
+  /** Resolves to null where the SDK cannot be loaded. */
+  #pipeline: Promise<Pipeline | null> | null = null;
   #waiting = 0;
   #hasFailed = false;
 
@@ -39,26 +40,23 @@ export class Spans {
     const span = record.span ?? beginSpan(record.exchange.headers, this.#options);
     if (!span.sampled || this.#waiting >= MAX_WAITING) return;
     const endMs = this.#clock.wallMs();
-    this.#pipeline ??= this.#open();
+    this.#pipeline ??= this.#open().catch((error: unknown) => {
+      this.#failed(error);
+      return null;
+    });
     this.#waiting++;
-    this.#pipeline.then(
-      ({ add }) => {
-        this.#waiting--;
-        add(this.#facts(record, span, endMs));
-      },
-      (error: unknown) => {
-        this.#waiting--;
-        this.#failed(error);
-      },
-    );
+    void this.#pipeline.then((pipeline) => {
+      this.#waiting--;
+      pipeline?.add(this.#facts(record, span, endMs));
+    });
   }
 
   /** Exports what is left; what the collector has not taken by then is lost. */
   async close(timeoutMs: number): Promise<void> {
-    if (this.#pipeline === null) return;
-    const { shutdown } = await this.#pipeline;
+    const pipeline = await this.#pipeline;
+    if (pipeline === null) return;
     await Promise.race([
-      shutdown().catch((error: unknown) => this.#failed(error)),
+      pipeline.shutdown().catch((error: unknown) => this.#failed(error)),
       new Promise((resolve) => setTimeout(resolve, timeoutMs).unref()),
     ]);
   }
@@ -70,16 +68,16 @@ export class Spans {
       import('@opentelemetry/resources'),
     ]);
     const inner = new OTLPTraceExporter({ url: this.#options.otlpEndpoint, timeoutMillis: EXPORT_TIMEOUT_MS });
-    const exporter: typeof inner = Object.create(inner, {
-      export: {
-        value: (spans: ReadableSpan[], done: Parameters<typeof inner.export>[1]) =>
-          inner.export(spans, (result) => {
-            if (result.error === undefined) this.#hasFailed = false;
-            else this.#failed(result.error);
-            done(result);
-          }),
-      },
-    }) as typeof inner;
+    const exporter: SpanExporter = {
+      export: (spans, done) =>
+        inner.export(spans, (result) => {
+          if (result.error === undefined) this.#hasFailed = false;
+          else this.#failed(result.error);
+          done(result);
+        }),
+      forceFlush: () => inner.forceFlush(),
+      shutdown: () => inner.shutdown(),
+    };
     const processor = new BatchSpanProcessor({ exporter, scheduledDelayMillis: BATCH_DELAY_MS });
     const resource = resourceFromAttributes({
       'service.name': this.#options.serviceName,
@@ -130,7 +128,7 @@ interface Pipeline {
   readonly shutdown: () => Promise<void>;
 }
 
-/** By OpenTelemetry's semantic conventions for HTTP servers 1.29; what they have no name for begins with `sallyport.`. */
+/** By OpenTelemetry's semantic conventions 1.29 (HTTP servers, TLS); what they have no name for begins with `sallyport.`. */
 function attributesOf(record: ExchangeRecord, redactsQuery: boolean): Attributes {
   const { exchange } = record;
   const { connection } = exchange;
@@ -141,13 +139,16 @@ function attributesOf(record: ExchangeRecord, redactsQuery: boolean): Attributes
     'http.response.status_code': record.status,
     'url.scheme': exchange.scheme,
     'url.path': queryAt === -1 ? target : target.slice(0, queryAt),
-    'server.address': exchange.authority,
     'client.address': connection.remoteAddress,
     'network.protocol.version': exchange.protocol.slice('HTTP/'.length),
     'sallyport.target_proxy': connection.targetProxy,
     'sallyport.status_details': record.statusDetails,
     'sallyport.attempts': record.attempts,
   };
+  const port = PORT.exec(exchange.authority)?.[1];
+  attributes['server.address'] =
+    port === undefined ? exchange.authority : exchange.authority.slice(0, -port.length - 1);
+  if (port !== undefined) attributes['server.port'] = Number(port);
   if (queryAt !== -1) attributes['url.query'] = target.slice(queryAt + 1);
   if (record.urlMap !== '') attributes['sallyport.url_map'] = record.urlMap;
   if (record.pathRule !== null) attributes['http.route'] = record.pathRule;
@@ -156,7 +157,8 @@ function attributesOf(record: ExchangeRecord, redactsQuery: boolean): Attributes
   if (record.backendLatencyMs !== null) attributes['sallyport.backend_latency_ms'] = record.backendLatencyMs;
   if (record.error !== null) attributes['error.type'] = record.error.code;
   if (connection.tls !== null) {
-    attributes['tls.protocol.version'] = connection.tls.protocol;
+    attributes['tls.protocol.name'] = 'tls';
+    attributes['tls.protocol.version'] = connection.tls.protocol.slice('TLSv'.length);
     attributes['tls.cipher'] = connection.tls.cipher;
   }
   return attributes;
@@ -167,6 +169,7 @@ function hrTime(ms: number): HrTime {
   return [seconds, Math.round((ms - seconds * 1000) * 1e6)];
 }
 
+const PORT = /:(\d+)$/; // of a validated authority; an address in brackets ends with one
 const SERVER = 1; // SpanKind.SERVER
 const UNSET = 0; // SpanStatusCode
 const ERROR = 2;

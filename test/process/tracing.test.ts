@@ -80,10 +80,25 @@ test('a request without context begins a trace, which its backend continues', as
     'sallyport.target_proxy': 'web',
     'sallyport.backend_service': 'app',
     'sallyport.status_details': 'response_sent_by_backend',
-    'tls.protocol.version': 'TLSv1.3',
+    'tls.protocol.name': 'tls',
+    'tls.protocol.version': '1.3',
   });
   expect(service).toContainEqual({ key: 'service.name', value: { stringValue: 'edge' } });
   expect((await scenario.requestLine('/first?token=*'))['trace']).toBe(span.traceId);
+});
+
+test("the server's address has no port, which is an attribute of its own (OpenTelemetry, semantic conventions for HTTP)", async () => {
+  await get('/named', { host: `localhost:${scenario.port}` });
+  await get('/unnamed', { host: 'localhost' });
+  expect((await spanOf('/named')).attributes).toEqual(
+    expect.arrayContaining([
+      { key: 'server.address', value: { stringValue: 'localhost' } },
+      { key: 'server.port', value: { intValue: scenario.port } },
+    ]),
+  );
+  const { attributes } = await spanOf('/unnamed');
+  expect(attributes).toContainEqual({ key: 'server.address', value: { stringValue: 'localhost' } });
+  expect(attributes.map(({ key }) => key)).not.toContain('server.port');
 });
 
 test.each([
