@@ -1,7 +1,7 @@
 import { isStreamed } from '../backend-identity.ts';
 import { type Resource, shownField } from '../resource.ts';
 import { serviceReferences } from '../url-map-places.ts';
-import type { Path } from '../written.ts';
+import { nodeAt, type Path } from '../written.ts';
 import { forEachSpec, type RuleContext } from './context.ts';
 
 /** Requests go to services that speak HTTP, streams to those that do not (spec 2.7, table 1 of F9; 3.3). */
@@ -24,7 +24,21 @@ export function checkStreamProxies(context: RuleContext): void {
         `Cannot accept ${field}: found protocol ${spec.protocol}, which carries no headers; remove it`,
       );
     }
+    warnOfRequestSettings(service, context);
   });
+}
+
+/** What is about requests and their answers does nothing for streams, which must be said rather than found out. */
+function warnOfRequestSettings(service: Resource<'backendServices'>, { findings }: RuleContext): void {
+  for (const [path, instead] of REQUEST_SETTINGS) {
+    if (!isWritten(service, path)) continue;
+    const message = `${path.join('.')} has no effect with protocol ${service.spec?.protocol}: ${instead}`;
+    findings.warning(service, path, message);
+  }
+}
+
+function isWritten({ node }: Resource, path: Path): boolean {
+  return nodeAt(node, path).found;
 }
 
 function checkService(
@@ -48,3 +62,13 @@ function checkService(
     `Cannot accept ${what}: found ${service.label} with protocol ${service.spec.protocol}, expected ${expected}; ${advice}`,
   );
 }
+
+const ONLY_CONNECTIONS = 'of circuitBreakers only maxConnections counts for streams';
+const REQUEST_SETTINGS: readonly (readonly [Path, string])[] = [
+  [['outlierDetection'], 'it judges answers to requests; a health check finds out whether an endpoint serves streams'],
+  [['maxStreamDuration'], 'it is for HTTP; timeoutSec is how long neither side of a stream may send anything'],
+  [['circuitBreakers', 'maxPendingRequests'], ONLY_CONNECTIONS],
+  [['circuitBreakers', 'maxRequests'], ONLY_CONNECTIONS],
+  [['circuitBreakers', 'maxRetries'], ONLY_CONNECTIONS],
+  [['circuitBreakers', 'maxRequestsPerConnection'], ONLY_CONNECTIONS],
+];
