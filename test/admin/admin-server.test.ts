@@ -107,7 +107,7 @@ describe('AdminServer', () => {
   });
 
   test.each(['/livez', '/readyz', '/metrics', '/', '/config', '/nowhere'])(
-    '%s can be neither framed nor read by another site',
+    '%s can be neither framed nor read by another site (security rule 17)',
     async (path) => {
       const { headers } = await ask(await start(), path);
       expect(headers).toMatchObject({
@@ -122,7 +122,7 @@ describe('AdminServer', () => {
     },
   );
 
-  test.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])('refuses %s', async (method) => {
+  test.each(['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])('refuses %s (security rule 17)', async (method) => {
     expect(await ask(await start(), '/livez', { method })).toMatchObject({
       status: 405,
       headers: { allow: 'GET, HEAD' },
@@ -159,7 +159,7 @@ describe('AdminServer', () => {
     'a b',
     '[::1',
     '127.0.0.1.evil',
-  ])('refuses Host %p with 421', async (host) => {
+  ])('refuses Host %p with 421 (security rule 17)', async (host) => {
     const port = await start({ hosts: ['admin.internal'] });
     const reply = await ask(port, '/config', { host });
     expect(reply.status).toBe(421);
@@ -172,7 +172,7 @@ describe('AdminServer', () => {
     expect(reply).toMatch(/^HTTP\/1\.1 (400|421) /);
   });
 
-  test('off loopback shows only health and metrics, to any address as Host', async () => {
+  test('off loopback shows only health and metrics, to any address as Host (security rule 17)', async () => {
     const port = await start({ address: '0.0.0.0' });
     for (const path of ['/livez', '/readyz', '/metrics']) {
       expect(await ask(port, path, { host: '10.1.2.3:9901' })).toMatchObject({ status: 200 });
@@ -204,7 +204,7 @@ describe('AdminServer', () => {
     }
   });
 
-  test('takes a bounded number of connections and lets go of idle heads', async () => {
+  test('takes a bounded number of connections and lets go of idle heads (security rule 17)', async () => {
     const port = await start();
     const sockets: Socket[] = [];
     for (let i = 0; i < 100; i++) {

@@ -103,7 +103,7 @@ describe('circuitBreakers', () => {
     expect(recorder.order).toEqual([]);
   });
 
-  test('maxConnections counts over all endpoints, but each may have its first; what waits beyond maxPendingRequests gets 503', async () => {
+  test('maxConnections counts over all endpoints, but each may have its first; what waits beyond maxPendingRequests gets 503 (security rule 10)', async () => {
     const [one, two] = [await backend(), await backend()];
     const events = new EventLog();
     const limits = { ...LIMITS, maxConnections: 1, maxPendingRequests: 1 };

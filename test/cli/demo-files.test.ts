@@ -15,7 +15,7 @@ describe('the files of sallyport demo', () => {
   });
   afterAll(() => folder.remove());
 
-  test('load without a diagnostic or a warning, and bind loopback only', async () => {
+  test('load without a diagnostic or a warning, and bind loopback only (security rule 13)', async () => {
     const path = writeDemoConfiguration(folder.path, {
       port: 8443,
       adminPort: 9901,

@@ -153,7 +153,7 @@ describe('`sallyport explain impact` without logged handshakes', () => {
     expect(impact).toMatchObject({ connect: 1, lost: 0, unknown: 0 }); // Java 8 offers GCM as well
   });
 
-  test('shows nothing of a log that a terminal would obey', async () => {
+  test('shows nothing of a log that a terminal would obey (security rule 15)', async () => {
     const evil = '\u001b[2Jua\u202e\u009b';
     const line = requestLine({ protocol: evil, cipher: evil, group: evil, ja4: `t10${evil}` }, evil, evil);
     const file = world.folder.write('evil.json', JSON.stringify(line));

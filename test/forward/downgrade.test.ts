@@ -27,7 +27,7 @@ afterAll(closeAll);
 type Field = readonly [string, string];
 const EVIL = 'x\r\nevil: 1\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: evil';
 
-describe('a head with more in it than it should have never reaches a backend', () => {
+describe('a head with more in it than it should have never reaches a backend (security rule 31)', () => {
   test.each<[string, readonly Field[]]>([
     ['CR LF in :path', pseudo({ ':path': `/a HTTP/1.1\r\n${EVIL}` })],
     ['CR LF in :method', pseudo({ ':method': `GET / HTTP/1.1\r\n${EVIL}` })],
@@ -85,7 +85,7 @@ describe('a head with more in it than it should have never reaches a backend', (
   });
 });
 
-describe('a field that may not be sent is left out or refused, never sent as something else', () => {
+describe('a field that may not be sent is left out or refused, never sent as something else (security rule 31)', () => {
   test.each<[string, Field]>([
     ['CR LF in a value', ['x-a', EVIL]],
     ['a bare LF in a value', ['x-a', 'x\nevil: 1']],

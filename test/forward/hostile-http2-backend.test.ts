@@ -451,7 +451,7 @@ describe.each([
 
 // RFC 9113 section 6.8: what is above the last stream was not processed and may be sent again, POST too.
 describe.each(CODES)('GOAWAY with %d while two are in flight', (code) => {
-  test('the one that was not processed is asked again, the other is not', async () => {
+  test('the one that was not processed is asked again, the other is not (security rule 31)', async () => {
     const { proxy, sessions } = await start((peer, streamId) => {
       if (streamId !== 3) return;
       peer.socket.write(Buffer.concat([frame(GOAWAY, 0, 0, u32(1, code)), ok(), data('ok', END_STREAM)]));

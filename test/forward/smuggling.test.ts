@@ -236,7 +236,7 @@ describe('is carried as one request', () => {
     expectNothingSmuggled();
   });
 
-  test('the authority of an absolute target replaces Host', async () => {
+  test('the authority of an absolute target replaces Host (security rule 4)', async () => {
     await send('GET http://b.example/absolute HTTP/1.1\r\nHost: a.example\r\n\r\n', false);
     const sent = backend.connections.map(({ text }) => text).find((text) => text.includes('/absolute'))!;
     expect(sent).toContain('GET /absolute HTTP/1.1\r\nhost: b.example\r\n');

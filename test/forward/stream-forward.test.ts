@@ -345,7 +345,7 @@ describe('a backend that is not who it should be', () => {
     expect(client.text).toBe('CN=test client');
   });
 
-  test('sessions are resumed, connections never used twice', async () => {
+  test('sessions are resumed, connections never used twice (security rule 35)', async () => {
     const backend = await startBackend((peer) => peer.socket.end('x'), SERVER());
     const proxy = await startStreams({ protocol: 'SSL', ports: [backend.port], tls: VERIFIED() });
     for (let i = 1; i <= 3; i++) {

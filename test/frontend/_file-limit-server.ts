@@ -1,4 +1,4 @@
-// Run by file-limit.test.ts under `ulimit -n 256`: prints port and limit, then what is reported, one line each.
+// Run by file-limit.test.ts under `ulimit -n 256`, by strict-parser.test.ts with a flag: prints port and limit, then what is reported, one line each.
 import { openFileLimit } from '#src/frontend/admission.ts';
 import { startTlsDoor } from './_tls-door.ts';
 

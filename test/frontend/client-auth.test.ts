@@ -206,7 +206,7 @@ describe.each(VERSIONS)('REJECT_INVALID on %s', (version) => {
     expect(await get(door.connect({ ...only, ...identity(expired) }))).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('resumes no session: neither one of its own nor one of the same name without client authentication', async () => {
+  test('resumes no session: neither one of its own nor one of the same name without client authentication (security rule 19)', async () => {
     const door = await open('REJECT_INVALID');
     const authenticating = door.proxy;
     const { startTlsDoor } = await import('./_tls-door.ts');

@@ -36,7 +36,7 @@ describe('CostlyClients', () => {
     expect(clients.isPenalised('192.0.2.1', 0)).toBe(true);
   });
 
-  test('remembers a bounded number of addresses, and drops those whose time is over', () => {
+  test('remembers a bounded number of addresses, and drops those whose time is over (security rule 15)', () => {
     const clients = new CostlyClients();
     for (let i = 0; i < 10_100; i++) clients.refused(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, [odd], 25, 0);
     expect(clients.size).toBe(10_000);

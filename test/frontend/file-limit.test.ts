@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 
-test('at a file limit of 256 connections are refused before files run out, and service goes on', async () => {
+test('at a file limit of 256 connections are refused before files run out, and service goes on (security rule 10)', async () => {
   const script = join(import.meta.dirname, '_file-limit-server.ts');
   const server = spawn('/bin/sh', ['-c', `ulimit -n 256 && exec "${process.execPath}" "${script}"`], {
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -85,7 +85,7 @@ describe('an HTTP/1 exchange', () => {
     expect(c.statuses).toEqual([200]);
   });
 
-  test('a field value that cannot be sent becomes empty and takes nothing down', async () => {
+  test('a field value that cannot be sent becomes empty and takes nothing down (security rule 15)', async () => {
     const { recorder, client } = await start();
     recorder.answer = (recorded) =>
       recorded.respond(200, 'fine', ['x-evil', 'a\r\nset-cookie: b', 'bad name', 'x', 'x-ok', '1']);
@@ -155,7 +155,7 @@ describe('an HTTP/1 exchange', () => {
   });
 });
 
-describe('pipelining', () => {
+describe('pipelining (security rule 3)', () => {
   test('keeps one exchange in flight, in order', async () => {
     const { recorder, client } = await start();
     recorder.answer = () => {};
@@ -266,7 +266,7 @@ describe('requests that are refused', () => {
       400,
       'upgrade_header_rejected',
     ],
-  ])('%s: one answer, and the connection closes', async (_what, text, status, code) => {
+  ])('%s: one answer, and the connection closes (security rule 4)', async (_what, text, status, code) => {
     const { recorder, client } = await start();
     const c = client().send(text + GET('/smuggled'));
     await recorder.until(() => c.ended || c.closed);

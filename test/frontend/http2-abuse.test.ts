@@ -30,7 +30,7 @@ describe('an attack ends its session, and nobody else notices', () => {
     });
   });
 
-  test('MadeYouReset: bodies shorter than their content-length make us reset (CVE-2025-8671)', async () => {
+  test('MadeYouReset: bodies shorter than their content-length make us reset (CVE-2025-8671) (security rule 31)', async () => {
     await expectEnd('resets', async (client) => {
       const head = headerBlock([...POST, ['content-length', '9']]);
       const pair = (n: number) => [
@@ -55,7 +55,7 @@ describe('an attack ends its session, and nobody else notices', () => {
     });
   });
 
-  test('more DATA than the content-length ends the session', async () => {
+  test('more DATA than the content-length ends the session (security rule 31)', async () => {
     await expectEnd('protocol_error', async (client) => {
       const head = headerBlock([...POST, ['content-length', '2']]);
       client.socket.write(
@@ -142,7 +142,7 @@ describe('an attack ends its session, and nobody else notices', () => {
     });
   });
 
-  test('an HPACK bomb: heads of 50 KiB in a few bytes, all held open', async () => {
+  test('an HPACK bomb: heads of 50 KiB in a few bytes, all held open (security rule 31)', async () => {
     await expectEnd('resets', async (client, door) => {
       door.recorder.answer = (recorded) => {
         if (recorded.exchange.target !== '/held') echo(recorded);
@@ -158,7 +158,7 @@ describe('an attack ends its session, and nobody else notices', () => {
     });
   });
 
-  test('windows that stay shut over responses', async () => {
+  test('windows that stay shut over responses (security rule 31)', async () => {
     await expectEnd(
       'held_responses',
       async (client, door) => {
@@ -179,7 +179,7 @@ describe('an attack ends its session, and nobody else notices', () => {
     );
   });
 
-  test('a head that trickles and never ends, beside a request that waits', async () => {
+  test('a head that trickles and never ends, beside a request that waits (security rule 31)', async () => {
     await expectEnd(
       'head_timeout',
       async (client, door) => {
@@ -202,7 +202,7 @@ describe('an attack ends its session, and nobody else notices', () => {
     );
   });
 
-  test('no SETTINGS after the magic', async () => {
+  test('no SETTINGS after the magic (security rule 31)', async () => {
     await expectEnd(
       'settings_timeout',
       (client) => client.done(),
@@ -211,7 +211,7 @@ describe('an attack ends its session, and nobody else notices', () => {
     );
   });
 
-  test('SETTINGS of ours that are not acknowledged', async () => {
+  test('SETTINGS of ours that are not acknowledged (security rule 31)', async () => {
     await expectEnd(
       'settings_timeout',
       (client) => client.done(),

@@ -299,7 +299,7 @@ describe('deadlines', () => {
     await once(session, 'close');
   });
 
-  test('a client that never sends its preface is closed', async () => {
+  test('a client that never sends its preface is closed (security rule 31)', async () => {
     const {
       connect: connectTls,
       recorder,

@@ -304,7 +304,7 @@ describe('handshakes that fail', () => {
   });
 });
 
-describe('limits', () => {
+describe('limits (security rule 10)', () => {
   test('connections beyond the limit are closed, and that is told once for a period', async () => {
     const { recorder, port, listener } = await start({ limits: { connections: 2 } });
     const held = [idle(port), idle(port)];

@@ -54,7 +54,7 @@ describe('a trusted source', () => {
     expect(recorder.exchanges[0]!.exchange.connection.remoteAddress).toBe('198.51.100.7');
   });
 
-  test('speaks for itself with LOCAL: the socket address stays', async () => {
+  test('speaks for itself with LOCAL: the socket address stays (security rule 35)', async () => {
     const { recorder, connect } = await start();
     const client = connect();
     client.write(Buffer.concat([binaryHeader(0x20, 0, Buffer.alloc(0)), GET]));
@@ -65,7 +65,7 @@ describe('a trusted source', () => {
     });
   });
 
-  test('is closed without a header, and the request is not served', async () => {
+  test('is closed without a header, and the request is not served (security rule 35)', async () => {
     const { recorder, connect } = await start();
     const client = connect();
     client.write(GET);
@@ -79,7 +79,7 @@ describe('a trusted source', () => {
     expect(recorder.exchanges).toEqual([]);
   });
 
-  test('has as long for header and first bytes together as a handshake may take', async () => {
+  test('has as long for header and first bytes together as a handshake may take (security rule 35)', async () => {
     const { recorder, connect } = await start({ timeouts: { handshakeMs: 1000 } });
     const silent = connect();
     const half = connect();
@@ -105,7 +105,7 @@ describe('a trusted source', () => {
   });
 });
 
-test('anybody else is closed unread, even with a fine header', async () => {
+test('anybody else is closed unread, even with a fine header (security rule 35)', async () => {
   const { recorder, connect } = await start({ trustedSources: trusting('192.0.2.1') });
   const client = connect();
   client.write(Buffer.concat([textHeader('198.51.100.7', 1), GET]));
@@ -120,7 +120,7 @@ test('anybody else is closed unread, even with a fine header', async () => {
 });
 
 describe('limits', () => {
-  test('per address count the conveyed one, and never the balancer', async () => {
+  test('per address count the conveyed one, and never the balancer (security rule 35)', async () => {
     const { recorder, connect } = await start({ limits: { connectionsPerAddress: 1 } });
     const kept = (source: string): Socket => {
       const client = connect();

@@ -105,7 +105,7 @@ describe('backendRequestHeaders()', () => {
     expect(valuesOf(headers, 'x-forwarded-for')).toEqual(['10.0.0.1, 10.0.0.2,10.0.0.3,192.0.2.7,203.0.113.1']);
   });
 
-  test('takes X-Forwarded-Proto from the socket, whatever the client says', () => {
+  test('takes X-Forwarded-Proto from the socket, whatever the client says (security rule 4)', () => {
     expect(valuesOf(forwarded(['x-forwarded-proto', 'https'], { connection: plain }), 'x-forwarded-proto')).toEqual([
       'http',
     ]);
@@ -252,7 +252,7 @@ describe('clientResponseHeaders()', () => {
     expect(clientResponseHeaders([name, value], 200)).toBeNull();
   });
 
-  test('never emits a byte that could end a field, whatever the backend sent', () => {
+  test('never emits a byte that could end a field, whatever the backend sent (security rule 15)', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }))), (pairs) => {
         // oxlint-disable-next-line no-control-regex

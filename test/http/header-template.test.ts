@@ -116,7 +116,7 @@ describe('HeaderTemplates', () => {
     }
   });
 
-  test('sends a value that must not be sent empty', () => {
+  test('sends a value that must not be sent empty (security rule 15)', () => {
     const hostile = { ...connection, tls: { ...tls, sni: 'a\r\nx-admin: 1' } };
     expect(expanded('x:sni={tls_sni_hostname}', { connection: hostile, protocol: 'HTTP/1.1' })).toBe('');
   });

@@ -71,7 +71,7 @@ describe('version 1', () => {
 });
 
 describe('version 2', () => {
-  test('TCP over IPv4, TLVs skipped unread', () => {
+  test('TCP over IPv4, TLVs skipped unread (security rule 35)', () => {
     const reader = read(
       Buffer.concat([tcp4('198.51.100.7', 54321, Buffer.from([0x20, 0xff, 0xff, 1])), latin1('rest')]),
     );
@@ -182,7 +182,7 @@ test('what is conveyed is what was written', () => {
   );
 });
 
-test('never more than 1 KiB is held', () => {
+test('never more than 1 KiB is held (security rule 35)', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 1024, maxLength: 1100 }), fc.boolean(), (bytes, text) => {
       const start = text ? latin1('PROXY ') : latin1('\r\n\r\n\0\r\nQUIT\n');

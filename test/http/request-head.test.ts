@@ -19,7 +19,7 @@ describe('readHttp1Head()', () => {
     expect(head.headers).toEqual(['x-a', '1', 'x-a', '2', 'cookie', 'k=v']);
   });
 
-  test('an absolute-form target replaces Host', () => {
+  test('an absolute-form target replaces Host (security rule 4)', () => {
     const cases: [string, string, string, string][] = [
       ['GET', 'https://real.example/p?q', 'real.example', '/p?q'],
       ['GET', 'HTTP://real.example:81', 'real.example:81', '/'],
@@ -84,7 +84,7 @@ describe('readHttp1Head()', () => {
     ],
     ['a long head', () => http1('GET', '/', [...HOST, 'x', 'v'.repeat(MAX_HEAD_BYTES)]), 'headers_too_long'],
     ['1001 fields', () => http1('GET', '/', [...HOST, ...Array(2002).fill('x')]), 'headers_too_long'],
-  ])('refuses %s and ends the connection', (_what, read, code) => {
+  ])('refuses %s and ends the connection (security rule 4)', (_what, read, code) => {
     const head = read();
     expect(head.rejection?.code).toBe(code);
     expect(head.isLast).toBe(true);
@@ -196,7 +196,7 @@ describe('readHttp2Head()', () => {
     expect(head.headers).toEqual(['cookie', 'a=1', 'cookie', 'b=2']);
   });
 
-  test('takes the authority from host when :authority is absent', () => {
+  test('takes the authority from host when :authority is absent (security rule 4)', () => {
     const fields = [':method', 'GET', ':scheme', 'https', ':path', '/', 'host', 'b.example'];
     expect(readHttp2Head(fields, true)).toMatchObject({ authority: 'b.example', rejection: null });
   });
@@ -228,7 +228,7 @@ describe('readHttp2Head()', () => {
     ],
     ['expect', [...PSEUDO, 'expect', 'tea'], 'unsupported_100_continue'],
     ['a long head', [...PSEUDO, 'x', 'v'.repeat(MAX_HEAD_BYTES)], 'headers_too_long'],
-  ])('refuses %s', (_what, fields, code) => {
+  ])('refuses %s (security rule 4)', (_what, fields, code) => {
     expect(readHttp2Head(fields, false).rejection?.code).toBe(code);
   });
 });

@@ -46,7 +46,7 @@ describe('the chart', () => {
     ]);
   });
 
-  test('a pod is "restricted": not root, nothing it can write, no capability, no token, secrets as folders of files', async () => {
+  test('a pod is "restricted": not root, nothing it can write, no capability, no token, secrets as folders of files (security rule 38)', async () => {
     const pod = podSpec(await renderChart(EVERYTHING));
     expect(pod).toMatchObject({
       automountServiceAccountToken: false,
@@ -70,7 +70,7 @@ describe('the chart', () => {
     expect(JSON.stringify(container?.env ?? [])).not.toContain('secretKeyRef');
   });
 
-  test('the admin port admits Prometheus and named probes only, the service ports whoever may come', async () => {
+  test('the admin port admits Prometheus and named probes only, the service ports whoever may come (security rule 38)', async () => {
     const policy = (await renderChart(EVERYTHING)).find(({ kind }) => kind === 'NetworkPolicy');
     expect(policy?.spec).toMatchObject({
       policyTypes: ['Ingress'],
@@ -131,7 +131,7 @@ describe('the chart', () => {
   });
 });
 
-describe('what the values may not hold', () => {
+describe('what the values may not hold (security rule 38)', () => {
   const pem = '-----BEGIN PRIVATE KEY-----\nMC4\n-----END PRIVATE KEY-----\n';
   test.each<[string, Record<string, unknown>, RegExp]>([
     ['neither configuration nor ConfigMap', {}, /found neither config nor existingConfigMap/],

@@ -58,7 +58,7 @@ describe('the sidecar', () => {
 });
 
 describe('the systemd unit', () => {
-  test('is one that systemd understands, and well confined', async () => {
+  test('is one that systemd understands, and well confined (security rule 38)', async () => {
     using folder = makeTempFolder();
     const unit = readFileSync(join(DEPLOY, 'systemd', 'sallyport.service'), 'utf8');
     // The program is where an installation puts it; here any that exists will do.

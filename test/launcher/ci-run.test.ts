@@ -62,7 +62,7 @@ const INSTALL = 'npm ci --ignore-scripts --no-audit --no-fund';
 const SBOM = 'npm sbom --sbom-format cyclonedx --package-lock-only';
 
 describe('.ci/run', () => {
-  test('installs cleanly, writes an SBOM, runs everything and ends with the counts', () => {
+  test('installs cleanly, writes an SBOM, runs everything and ends with the counts (security rule 14)', () => {
     expect(runCi(WRITE_COUNTS)).toEqual({
       status: 0,
       calls: [INSTALL, SBOM, 'npm run ok', 'npm run test:interop'],

@@ -19,7 +19,7 @@ describe('package-lock.json', () => {
   };
   const entries = Object.entries(lock.packages).filter(([path]) => path !== '');
 
-  test('has a SHA-512 for every entry and names no place to fetch from', () => {
+  test('has a SHA-512 for every entry and names no place to fetch from (security rule 14)', () => {
     expect(entries.length).toBeGreaterThan(100);
     expect(entries.filter(([, { integrity }]) => !integrity?.startsWith('sha512-')).map(([path]) => path)).toEqual([]);
     expect(
@@ -44,7 +44,7 @@ describe.each(nodesOnPath().map((node) => [version(node), node]))('the launcher 
   });
   afterEach(() => folder.remove());
 
-  test('runs the command line on the pinned Node with the debugger signal switched off', () => {
+  test('runs the command line on the pinned Node with the debugger signal switched off (security rule 11)', () => {
     symlinkSync(join(ROOT, 'node_modules'), folder.file('node_modules'));
     const run = spawnSync(node, ['bin/sallyport.mjs', 'exit', '3', '--flag'], { cwd: folder.path, encoding: 'utf8' });
     expect(run.stderr).toBe('');
@@ -80,7 +80,7 @@ describe.each(nodesOnPath().map((node) => [version(node), node]))('the launcher 
     expect(run.signal ?? run.status).toEqual(run.signal === null ? 137 : 'SIGKILL');
   });
 
-  test('refuses to run where the pinned Node is missing, and says what to do', () => {
+  test('refuses to run where the pinned Node is missing, and says what to do (security rule 14)', () => {
     const wanted = withPin(folder, '99.1.2');
     const run = spawnSync(node, ['bin/sallyport.mjs', 'exit', '0'], { cwd: folder.path, encoding: 'utf8' });
     expect(run.status).toBe(1);
@@ -90,7 +90,7 @@ describe.each(nodesOnPath().map((node) => [version(node), node]))('the launcher 
     );
   });
 
-  test('refuses a Node package in any version but the pinned one', () => {
+  test('refuses a Node package in any version but the pinned one (security rule 14)', () => {
     withPin(folder, '99.1.2');
     symlinkSync(join(ROOT, 'node_modules'), folder.file('node_modules'));
     const run = spawnSync(node, ['bin/sallyport.mjs', 'exit', '0'], { cwd: folder.path, encoding: 'utf8' });
@@ -107,7 +107,7 @@ describe.each(nodesOnPath().map((node) => [version(node), node]))('the launcher 
       'package-lock.json fetches node_modules/undici from https://evil.example/a.tgz',
     ],
     ['a link', { link: true }, 'package-lock.json has a link at node_modules/undici'],
-  ])('installs nothing where a lock entry has %s', (_what, change, message) => {
+  ])('installs nothing where a lock entry has %s (security rule 14)', (_what, change, message) => {
     const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, object>;
     };
@@ -123,7 +123,7 @@ describe.each(nodesOnPath().map((node) => [version(node), node]))('the launcher 
     expect(existsSync(folder.file('npm-was-called'))).toBe(false);
   });
 
-  test('installs with npm ci --ignore-scripts and nothing else, and only what is missing', () => {
+  test('installs with npm ci --ignore-scripts and nothing else, and only what is missing (security rule 14)', () => {
     folder.write('package-lock.json', readFileSync(join(ROOT, 'package-lock.json')));
     folder.write(
       'fake/npm',

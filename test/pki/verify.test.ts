@@ -80,11 +80,11 @@ describe('fail closed (security rule 1)', () => {
     expect(verdict.reason).toContain("add 'CN=Root' to trustAnchors");
   });
 
-  test('an intermediate of the trust config is never an anchor', () => {
+  test('an intermediate of the trust config is never an anchor (security rule 25)', () => {
     expect(refused(judge([leaf], { anchors: [], intermediates: [issuing, root] })).rule).toBe('trust-anchor');
   });
 
-  test('a self-signed leaf is never its own anchor', async () => {
+  test('a self-signed leaf is never its own anchor (security rule 25)', async () => {
     const selfSigned = await make({ subject: 'CN=self', dnsNames: ['a.example'] });
     const verdict = refused(judge([selfSigned], { anchors: [selfSigned] }));
     expect(verdict).toMatchObject({ rule: 'trust-anchor', depth: 0 });
@@ -106,6 +106,30 @@ describe('fail closed (security rule 1)', () => {
   test('no certificate at all', () => {
     expect(refused(judge([]))).toMatchObject({ rule: 'no-certificate', statusDetails: 'server_cert_not_provided' });
     expect(refused(judge([], { purpose: 'client' })).statusDetails).toBe('client_cert_not_provided');
+  });
+});
+
+describe('an anchor (security rule 25)', () => {
+  test.each<[string, Partial<IssueRequest>, string]>([
+    ['basicConstraints', { basicConstraints: false }, 'basic-constraints'],
+    ['keyCertSign', { keyUsage: ['cRLSign'] }, 'key-usage'],
+    ['extendedKeyUsage', { extendedKeyUsage: ['clientAuth'] }, 'extended-key-usage'],
+    ['the rules for keys', { keyType: 'p521' }, 'key-strength'],
+    ['nameConstraints', { excluded: { dns: ['a.test'] } }, 'name-constraints'],
+  ])('is held to %s', async (_what, request, rule) => {
+    const anchor = await make({ subject: 'CN=Anchor', ca: true, ...request });
+    const below = await make({ subject: 'CN=l', issuer: anchor, dnsNames: ['x.a.test'], signatureHash: 'SHA-256' });
+    const verdict = refused(judge([below], { anchors: [anchor] }));
+    expect(verdict).toMatchObject({ rule, depth: 1, subject: 'CN=Anchor' });
+  });
+
+  test('is trusted for its key: neither its own signature nor the hash of that counts', async () => {
+    const sha1 = await make({ subject: 'CN=Anchor', ca: true, signatureHash: 'SHA-1' });
+    const below = await make({ subject: 'CN=l', issuer: sha1, signatureHash: 'SHA-256' });
+    expect(judge([below], { anchors: [sha1] })).toMatchObject({ ok: true, by: 'anchor' });
+    const der = Uint8Array.from(root.der);
+    der[der.length - 1]! ^= 1; // of the signature
+    expect(judge([leaf, issuing], { anchors: [{ ...root, der }] })).toMatchObject({ ok: true, by: 'anchor' });
   });
 });
 
@@ -158,7 +182,7 @@ test.each<Row>([
     reason: /not valid yet.*check the clocks/,
   },
   {
-    title: 'validity: an expired anchor',
+    title: 'validity: an expired anchor (security rule 25)',
     chain: async () => [await make({ subject: 'CN=l', issuer: await expiredRoot() })],
     anchors: async () => [await expiredRoot()],
     rule: 'validity',
@@ -201,7 +225,7 @@ test.each<Row>([
     reason: /1 intermediate CA follows it, expected at most 0.*larger pathLenConstraint/,
   },
   {
-    title: 'path-length: of the anchor',
+    title: 'path-length: of the anchor (security rule 25)',
     chain: async () => [await make({ subject: 'CN=l', issuer: await subOfLimited() }), await subOfLimited()],
     anchors: async () => [await limitedRoot()],
     rule: 'path-length',

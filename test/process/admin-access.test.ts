@@ -24,7 +24,7 @@ afterEach(async () => {
   folder = undefined;
 });
 
-describe('admin.tokenFile', () => {
+describe('admin.tokenFile (security rule 38)', () => {
   test.each([1, 2])(
     'everything but the probes needs the token, and a changed file changes it, with %i worker(s)',
     async (workers) => {
@@ -63,7 +63,7 @@ describe('admin.tokenFile', () => {
   }, 120_000);
 });
 
-describe('admin.socket', () => {
+describe('admin.socket (security rule 38)', () => {
   test('is a UNIX socket of this user alone, with everything, gone when the process is', async () => {
     const socket = makeTempSocket();
     scenario = await startScenario({ services: SERVICES, sallyport: { admin: { socket } } });

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { V8_FLAG } from '#src/process/heap-limits.ts';
 import { runtimeRefusals } from '#src/process/runtime-guard.ts';
 
-describe('runtimeRefusals()', () => {
+describe('runtimeRefusals() (security rule 11)', () => {
   test('lets the pinned runtime go', () => {
     expect(runtimeRefusals({ NODE_OPTIONS: '--max-old-space-size=400' }, ['--disable-sigusr1'], '26.10.0')).toEqual([]);
   });
@@ -48,4 +49,18 @@ describe('runtimeRefusals()', () => {
 
 test('the flag that counts bodies in the heap limit is one that V8 knows: it takes others without a word', () => {
   expect(execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' })).toContain(`  ${V8_FLAG} `);
+});
+
+test('a diagnostic report has no environment variables in it (security rule 11)', () => {
+  const guard = join(import.meta.dirname, '..', '..', 'src', 'process', 'runtime-guard.ts');
+  const report = (script: string) =>
+    execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { SECRET_OF_SOMEBODY: 'in the environment' },
+      encoding: 'utf8',
+    });
+  const print = 'process.stdout.write(JSON.stringify(process.report.getReport()));';
+  expect(report(print)).toContain('in the environment');
+  const hardened = report(`import { hardenRuntime } from '${guard}'; hardenRuntime(); ${print}`);
+  expect(hardened).toContain('javascriptStack');
+  expect(hardened).not.toContain('in the environment');
 });

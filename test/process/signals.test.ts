@@ -64,7 +64,7 @@ describe('signals', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
-  test('SIGUSR1 opens no debugger', async () => {
+  test('SIGUSR1 opens no debugger (security rule 11)', async () => {
     scenario = await start({});
     scenario.proxy.signal('SIGUSR1');
     expect(await statusOf(scenario)).toBe(200);
@@ -74,7 +74,7 @@ describe('signals', () => {
     expect(scenario.proxy.text()).not.toContain('Debugger');
   });
 
-  test('a runtime option that would open the program up is refused before anything is read', async () => {
+  test('a runtime option that would open the program up is refused before anything is read (security rule 11)', async () => {
     const ended = await sallyportOnce(['run', '--config', '/nonexistent'], {
       env: { ...process.env, NODE_OPTIONS: '--insecure-http-parser' },
     });

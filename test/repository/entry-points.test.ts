@@ -1,4 +1,4 @@
-// Security: every entry point runs with --disable-sigusr1, so that nobody who may signal the process can open its debugger.
+// Security rule 11: every entry point runs with --disable-sigusr1, so that nobody who may signal the process can open its debugger.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -8,9 +8,20 @@ test.each([
   ['bin/pinned-node.mjs', /runOnPinnedNode\(\['--disable-sigusr1'/],
   ['scripts/build.ts', /#!\/usr\/bin\/env -S node --disable-sigusr1/],
   ['Dockerfile', /^ENTRYPOINT \["node", "--disable-sigusr1", /m],
-])('%s starts the program with --disable-sigusr1', (file, expected) => {
+])('%s starts the program with --disable-sigusr1 (security rule 11)', (file, expected) => {
   expect(readFileSync(join(ROOT, file), 'utf8')).toMatch(expected);
 });
+
+test.each(['src/cli/main.ts', 'src/process/cluster/worker-main.ts'])(
+  '%s hardens the runtime before anything else is loaded or read (security rule 11)',
+  (file) => {
+    const text = readFileSync(join(ROOT, file), 'utf8');
+    const at = text.search(/^hardenRuntime\(\);$/m);
+    expect(at).toBeGreaterThan(0);
+    expect(text.slice(at)).toMatch(/await /);
+    expect(text.slice(0, at)).not.toMatch(/await |process\.env/);
+  },
+);
 
 test('package.json starts the program by way of the launcher only', () => {
   const { scripts, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {

@@ -193,7 +193,7 @@ describe('AccessLog', () => {
     });
   });
 
-  test('is one line of printable ASCII that reads back, whatever strangers send', () => {
+  test('is one line of printable ASCII that reads back, whatever strangers send (security rule 15)', () => {
     const units = fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 80 });
     const stranger = units.map((codes) => String.fromCharCode(...codes));
     fc.assert(
@@ -211,7 +211,7 @@ describe('AccessLog', () => {
     );
   });
 
-  test('caps what strangers choose', () => {
+  test('caps what strangers choose (security rule 15)', () => {
     const { log, lines } = accessLog();
     const long = 'x'.repeat(60_000);
     const headers = ['user-agent', long, 'referer', long];

@@ -35,7 +35,7 @@ describe('`sessionIdentity()`', () => {
     expect(Buffer.byteLength(identity.sessionIdContext)).toBeLessThanOrEqual(32);
   });
 
-  test('differs with the proxy, the policy and the certificate', () => {
+  test('differs with the proxy, the policy and the certificate (security rule 19)', () => {
     const all = [
       sessionIdentity('web', policy, 'cert'),
       sessionIdentity('web2', policy, 'cert'),
@@ -46,17 +46,20 @@ describe('`sessionIdentity()`', () => {
     expect(new Set(all.map(({ sessionIdContext }) => sessionIdContext)).size).toBe(4);
   });
 
-  test.each(['TLSv1.2', 'TLSv1.3'] as const)('resumes on its own engine and on no other with %s', async (version) => {
-    const mine = await listen(ticketsOf('web', 'cert'));
-    const sameElsewhere = await listen(ticketsOf('web', 'cert')); // another worker
-    const otherProxy = await listen(ticketsOf('admin', 'cert'));
-    const otherCertificate = await listen(ticketsOf('web', 'cert2'));
-    const { session } = await visit(mine, version);
-    expect(await reused(mine, version, session)).toBe(true);
-    expect(await reused(sameElsewhere, version, session)).toBe(true);
-    expect(await reused(otherProxy, version, session)).toBe(false);
-    expect(await reused(otherCertificate, version, session)).toBe(false);
-  });
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'resumes on its own engine and on no other with %s (security rule 19)',
+    async (version) => {
+      const mine = await listen(ticketsOf('web', 'cert'));
+      const sameElsewhere = await listen(ticketsOf('web', 'cert')); // another worker
+      const otherProxy = await listen(ticketsOf('admin', 'cert'));
+      const otherCertificate = await listen(ticketsOf('web', 'cert2'));
+      const { session } = await visit(mine, version);
+      expect(await reused(mine, version, session)).toBe(true);
+      expect(await reused(sameElsewhere, version, session)).toBe(true);
+      expect(await reused(otherProxy, version, session)).toBe(false);
+      expect(await reused(otherCertificate, version, session)).toBe(false);
+    },
+  );
 
   test('without one, an engine resumes nobody', async () => {
     const port = await listen(null);

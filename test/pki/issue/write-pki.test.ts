@@ -96,7 +96,7 @@ function certificates(file: string): X509Certificate[] {
 }
 
 describe('the demo manifest', () => {
-  test('makes a root that speaks for this machine only, for 30 days, and throws its key away', async () => {
+  test('makes a root that speaks for this machine only, for 30 days, and throws its key away (security rule 13)', async () => {
     using folder = makeTempFolder();
     const outFolder = folder.path;
     await writePki({ manifestFile: 'certs/demo.yaml', outFolder, existing: 'refuse' });
