@@ -1,9 +1,10 @@
 import { isAbsolute, join } from 'node:path';
+import { worldReadableWarning } from './file-mode.ts';
 import type { FileReader } from './file-reader.ts';
 import type { Findings } from './findings.ts';
 import type { Section } from './resource.ts';
 import type { SallyportSpec } from './schema/kinds.ts';
-import { shownText, writtenText } from './shown.ts';
+import { writtenText } from './shown.ts';
 
 export interface AdminToken {
   /** null: the admin server asks for none. Never logged, never in `redacted`. */
@@ -21,7 +22,7 @@ export async function readAdminToken(
 ): Promise<AdminToken | null> {
   const file = settings?.admin.tokenFile;
   if (file === undefined || section === null) return { text: null };
-  const written = shownText(writtenText(file, section.node, PATH));
+  const written = writtenText(file, section.node, PATH);
   const fail = (problem: string) => {
     findings.error(section, PATH, `Cannot read admin.tokenFile '${written}': ${problem}`);
     return null;
@@ -33,14 +34,8 @@ export async function readAdminToken(
     return fail(`found something else, expected one token of letters, digits and -._~+/; ${ADVICE}`);
   if (text.length < SHORTEST || text.length > LONGEST)
     return fail(`found ${text.length} characters, expected ${SHORTEST} to ${LONGEST}; ${ADVICE}`);
-  if ((found.mode & WORLD_READABLE) !== 0) {
-    const mode = found.mode.toString(8).padStart(4, '0');
-    findings.warning(
-      section,
-      PATH,
-      `Everybody on this machine can read the admin token '${written}': found mode ${mode}, expected 0600 or 0640; run chmod o-rwx on it`,
-    );
-  }
+  const warning = worldReadableWarning('the admin token', written, found.mode);
+  if (warning !== null) findings.warning(section, PATH, warning);
   return { text };
 }
 
@@ -48,4 +43,3 @@ const PATH = ['admin', 'tokenFile'];
 const ADVICE = 'make one with openssl rand -hex 32';
 const SHORTEST = 32; // security rule 38; 128 bits in hex
 const LONGEST = 1024; // the admin server takes heads of 8 KiB
-const WORLD_READABLE = 0o004;

@@ -6,7 +6,7 @@ import type { FileReader } from './file-reader.ts';
 import type { Findings } from './findings.ts';
 import type { Section } from './resource.ts';
 import type { SallyportSpec } from './schema/kinds.ts';
-import { shownText, writtenText } from './shown.ts';
+import { writtenText } from './shown.ts';
 
 /** `sallyport.geoipDatabase`, open. */
 export interface GeoipDatabase {
@@ -32,7 +32,7 @@ export async function openGeoipDatabase(
   }
   const path = isAbsolute(file) ? file : join(section.document.folder, file);
   const fail = (problem: string) => {
-    const written = shownText(writtenText(file, section.node, PATH));
+    const written = writtenText(file, section.node, PATH);
     findings.error(section, PATH, `Cannot read geoipDatabase '${written}': ${problem}`);
     return null;
   };

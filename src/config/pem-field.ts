@@ -1,8 +1,9 @@
 import { isAbsolute, join } from 'node:path';
+import { worldReadableWarning } from './file-mode.ts';
 import type { FileReader } from './file-reader.ts';
 import type { Findings } from './findings.ts';
 import type { Resource } from './resource.ts';
-import { shownText, writtenText } from './shown.ts';
+import { writtenText } from './shown.ts';
 import type { Path } from './written.ts';
 
 /** A PEM text and where it came from. */
@@ -58,16 +59,10 @@ export async function readPemField(
     );
     return null;
   }
-  if (field.toLowerCase().includes('privatekey') && (reading.file.mode & WORLD_READABLE) !== 0) {
-    const mode = reading.file.mode.toString(8).padStart(4, '0');
-    const name = shownText(writtenText(file, resource.node, path));
-    findings.warning(
-      resource,
-      path,
-      `Everybody on this machine can read the private key '${name}': found mode ${mode}, expected 0600 or 0640; run chmod o-rwx on it`,
-    );
+  if (field.toLowerCase().includes('privatekey')) {
+    const name = writtenText(file, resource.node, path);
+    const warning = worldReadableWarning('the private key', name, reading.file.mode);
+    if (warning !== null) findings.warning(resource, path, warning);
   }
   return { text: reading.file.text, path, file: reading.file.path, fileModifiedMs: reading.file.modifiedMs };
 }
-
-const WORLD_READABLE = 0o004;

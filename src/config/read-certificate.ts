@@ -1,11 +1,12 @@
 import { isAbsolute, join } from 'node:path';
 import { examineCertificate } from './certificate-material.ts';
+import { worldReadableWarning } from './file-mode.ts';
 import type { FileReader } from './file-reader.ts';
 import type { Findings } from './findings.ts';
 import type { LinkedCertificate } from './linked.ts';
 import { type PemFields, type PemSource, readPemField } from './pem-field.ts';
 import type { Resource } from './resource.ts';
-import { shownText, writtenText } from './shown.ts';
+import { writtenText } from './shown.ts';
 import { nodeAt, type Path } from './written.ts';
 
 interface Checks {
@@ -86,7 +87,7 @@ async function readPkcs12Field(
   );
   const passphrase = await readPassphrase({ values, path }, at);
   if (passphrase === null) return null;
-  const name = shownText(writtenText(file, resource.node, here));
+  const name = writtenText(file, resource.node, here);
   const reading = await files.readBytes(absolute(file, resource));
   if (reading.file === null) {
     findings.error(
@@ -141,7 +142,7 @@ async function readPassphrase({ values, path }: PemFields, { resource, findings,
     return null;
   }
   const at: Path = [...path, 'pkcs12PassphraseFile'];
-  const name = shownText(writtenText(String(file), resource.node, at));
+  const name = writtenText(String(file), resource.node, at);
   const reading = await files.read(absolute(String(file), resource));
   if (reading.file === null) {
     findings.error(
@@ -151,13 +152,8 @@ async function readPassphrase({ values, path }: PemFields, { resource, findings,
     );
     return null;
   }
-  if ((reading.file.mode & WORLD_READABLE) !== 0) {
-    findings.warning(
-      resource,
-      at,
-      `Everybody on this machine can read the passphrase '${name}'; run chmod o-rwx on it`,
-    );
-  }
+  const warning = worldReadableWarning('the passphrase', name, reading.file.mode);
+  if (warning !== null) findings.warning(resource, at, warning);
   return reading.file.text.split(/\r?\n/, 1)[0] ?? '';
 }
 
@@ -166,4 +162,3 @@ function absolute(file: string, resource: Resource): string {
 }
 
 const LEGACY_FIELDS = ['certificate', 'certificateFile', 'privateKey', 'privateKeyFile'] as const;
-const WORLD_READABLE = 0o004;

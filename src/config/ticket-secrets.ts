@@ -1,10 +1,11 @@
 import { isAbsolute, join } from 'node:path';
 import { SHORTEST_SECRET_BYTES } from '../tls/ticket-keys.ts';
+import { worldReadableWarning } from './file-mode.ts';
 import type { FileReader } from './file-reader.ts';
 import type { Findings } from './findings.ts';
 import type { Section } from './resource.ts';
 import type { SallyportSpec } from './schema/kinds.ts';
-import { shownText, writtenText } from './shown.ts';
+import { writtenText } from './shown.ts';
 
 export interface TicketSecrets {
   /** Newest first; empty without a file: each process has a random one. Never logged, never in `redacted`. */
@@ -24,7 +25,7 @@ export async function readTicketSecrets(
   const file = settings?.sessionTickets.masterKeyFile;
   if (file === undefined || section === null) return { secrets: [], fileModifiedMs: null };
   const { findings, files, nowMs } = checks;
-  const written = shownText(writtenText(file, section.node, PATH));
+  const written = writtenText(file, section.node, PATH);
   const fail = (problem: string) => {
     findings.error(section, PATH, `Cannot read masterKeyFile '${written}': ${problem}`);
     return null;
@@ -51,16 +52,11 @@ export async function readTicketSecrets(
   if (secrets.length > MOST_SECRETS) {
     return fail(`found ${secrets.length} secrets, expected at most ${MOST_SECRETS}; remove the oldest`);
   }
-  if ((found.mode & WORLD_READABLE) !== 0) {
-    const mode = found.mode.toString(8).padStart(4, '0');
-    findings.warning(
-      section,
-      PATH,
-      `Everybody on this machine can read the ticket secrets '${written}': found mode ${mode}, expected 0600 or 0640; run chmod o-rwx on it`,
-    );
-  }
-  const message = staleSecretsWarning(found.modifiedMs, nowMs);
-  if (message !== null) findings.warning(section, PATH, message);
+  const warnings = [
+    worldReadableWarning('the ticket secrets', written, found.mode),
+    staleSecretsWarning(found.modifiedMs, nowMs),
+  ];
+  for (const warning of warnings) if (warning !== null) findings.warning(section, PATH, warning);
   return { secrets, fileModifiedMs: found.modifiedMs };
 }
 
@@ -82,4 +78,3 @@ const ADVICE = 'make one with openssl rand -base64 32';
 const MOST_SECRETS = 8; // each is three more key names to compare with every offered ticket
 const OLDEST_DAYS = 7; // security rule 20
 const DAY_MS = 86_400_000;
-const WORLD_READABLE = 0o004;

@@ -84,6 +84,7 @@ export async function makeGoldenPki(): Promise<GoldenPki> {
   const rsaAlone = await make({ subject: 'CN=site', dnsNames: ['site.example'], keyFrom: rsa });
   folder.write('server-rsa.p12', makePkcs12(rsaAlone, GOLDEN_PASSPHRASE), 0o600);
   folder.write('passphrase.txt', `${GOLDEN_PASSPHRASE}\n`, 0o600);
+  folder.write('world-readable.txt', `${GOLDEN_PASSPHRASE}\n`, 0o644);
   secrets.push(GOLDEN_PASSPHRASE);
   writeTicketSecrets(folder, secrets);
   writeAdminTokens(folder, secrets);
