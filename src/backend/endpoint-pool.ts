@@ -48,6 +48,8 @@ export interface PoolLimits {
 export interface ServiceLimits {
   /** Not asked for the first connection of an endpoint: what waits for it could get none. */
   mayConnect(): boolean;
+  /** For a stream, which is a connection and does not wait for another: what is refused counts. */
+  mayOpenStream(): boolean;
   /** Whether one that waits now may go on waiting. */
   mayWait(): boolean;
 }

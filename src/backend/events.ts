@@ -26,8 +26,8 @@ export type RetireCause = 'client-certificate' | 'trust' | 'tls-settings' | 'ret
 /** Why an endpoint is ejected (outlierDetection). */
 export type EjectionCause = 'consecutive-errors' | 'consecutive-gateway-failures' | 'success-rate';
 
-/** Which of circuitBreakers refused a request, or a retry. */
-export type CircuitLimit = 'requests' | 'pending-requests' | 'retries';
+/** Which of circuitBreakers refused a request, a stream (`connections`) or a retry. */
+export type CircuitLimit = 'connections' | 'requests' | 'pending-requests' | 'retries';
 
 /** What backends report beside the exchanges; telemetry implements it. Called synchronously; must not throw. */
 export interface BackendEvents {

@@ -103,7 +103,7 @@ export class StreamPool implements EndpointPool {
 
   get #isFull(): boolean {
     const { maxConnections, service } = this.#limits;
-    return this.inFlight >= maxConnections || (this.inFlight > 0 && service !== null && !service.mayConnect());
+    return this.inFlight >= maxConnections || (this.inFlight > 0 && service !== null && !service.mayOpenStream());
   }
 
   #withdraw(attempt: Attempt): void {

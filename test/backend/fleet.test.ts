@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from 'node:http2';
-import type { BackendService } from '#src/backend/contract.ts';
+import type { BackendService, BackendStream } from '#src/backend/contract.ts';
 import { ProxyError } from '#src/base/errors.ts';
 import type { LinkedCircuitBreakers, LinkedOutlierDetection } from '#src/config/linked.ts';
 import { until } from '../harness/until.ts';
@@ -121,6 +121,28 @@ describe('circuitBreakers', () => {
     one.letGo();
     await until(() => waiting.ended === 1);
     expect([waiting.status, one.connections, two.connections]).toEqual([200, 1, 1]);
+  });
+
+  test('maxConnections of streams: one beyond it is refused at once, and counted', async () => {
+    const one = await backend();
+    const events = new EventLog();
+    const api = service({
+      protocol: 'TCP',
+      ports: [one.port],
+      events,
+      circuitBreakers: { ...LIMITS, maxConnections: 1 },
+    });
+    const endpoint = api.endpoints[0]!;
+    const opened = new Promise<BackendStream>((resolve, reject) => {
+      api.openStream(endpoint, null, { onOpen: resolve, onError: reject });
+    });
+    const stream = await opened;
+    const refused = new Promise<ProxyError>((resolve, reject) => {
+      api.openStream(endpoint, null, { onOpen: () => reject(new Error('opened')), onError: resolve });
+    });
+    expect(await refused).toMatchObject({ code: 'backend_queue_full' });
+    expect(events.circuitBreaks).toEqual(['connections']);
+    stream.reset();
   });
 
   test('maxRequestsPerConnection: HTTP/1.1', async () => {

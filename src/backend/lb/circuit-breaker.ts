@@ -26,6 +26,12 @@ export class CircuitBreaker implements ServiceLimits, RetrySlots {
     return this.#sum(sizeOf) < this.#options.limits.maxConnections;
   }
 
+  mayOpenStream(): boolean {
+    if (this.mayConnect()) return true;
+    this.#options.onRefused('connections');
+    return false;
+  }
+
   /** Asked when the exchange is among those that wait. */
   mayWait(): boolean {
     if (this.#sum(pendingOf) <= this.#options.limits.maxPendingRequests) return true;
