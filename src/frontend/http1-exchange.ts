@@ -6,6 +6,7 @@ import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { asProxyError, ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
 import { fieldValueOrEmpty, isToken } from '../http/field-value.ts';
+import { responseContentLength } from '../http/forwarding-headers.ts';
 import { type Http1Request, Http1Response } from './http1-message.ts';
 import { IDLE_HANDLER } from './idle-handler.ts';
 
@@ -64,7 +65,7 @@ export class Http1Exchange implements Exchange {
   #discardDeadline: Deadline | null;
   #requestEnded: boolean;
   #listensForDrain: boolean;
-  /** Of the response body, as its head says; -1: unknown. */
+  /** Of the response body, as its head says; negative: unknown. */
   #declaredBytes: number;
   /** The whole body, when it came at once, until end() or the end of the turn: head and body then are one write. */
   #wholeBody: Uint8Array | null;
@@ -200,7 +201,7 @@ export class Http1Exchange implements Exchange {
       response.writeHead(status, cleaned(list));
     }
     if (body === false) return;
-    this.#declaredBytes = declaredLength(headers);
+    this.#declaredBytes = responseContentLength(headers);
     process.nextTick(flushHeadOf, this); // with the first bytes of the body if they come at once, else alone
   }
 
@@ -415,13 +416,6 @@ function flushHeadOf(exchange: Http1Exchange): void {
 
 function endBodySoon(exchange: Http1Exchange): void {
   exchange.onEnd();
-}
-
-function declaredLength(headers: HeaderList): number {
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]!.length === 14 && headers[i] === 'content-length') return Number(headers[i + 1]);
-  }
-  return -1;
 }
 
 /** One character a byte. */

@@ -132,6 +132,16 @@ describe('the request on the wire', () => {
 });
 
 describe('the response', () => {
+  test('fields that are named like what every object has are fields like others', async () => {
+    const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '7', 'x'];
+    const lines = names.map((name) => `${name}: 1\r\n${name}: 2\r\n`).join('');
+    const { headers } = await answered(`HTTP/1.1 200 OK\r\n${lines}Content-Length: 2\r\n\r\nok`);
+    const fields: string[] = [];
+    for (let i = 0; i < headers.length; i += 2) fields.push(`${headers[i]}: ${headers[i + 1]}`);
+    const expected = names.flatMap((name) => [`${name.toLowerCase()}: 1`, `${name.toLowerCase()}: 2`]);
+    expect(fields.sort()).toEqual([...expected, 'content-length: 2'].sort());
+  });
+
   test('names are lower-cased, values are latin1, duplicates and order are kept', async () => {
     const { headers, body, order } = await answered(
       'HTTP/1.1 200 OK\r\nX-One: \xfc\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Length: 2\r\n\r\nok',
