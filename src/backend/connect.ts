@@ -3,6 +3,7 @@ import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
+import { hostPort } from '../base/host-port.ts';
 import type { BackendTlsRecord } from '../http/exchange-record.ts';
 import type { Revocation } from '../pki/revocation.ts';
 import type { Refused, Trusted, Verdict } from '../pki/verdict.ts';
@@ -110,7 +111,7 @@ class Attempt {
     this.#stream = stream;
     this.#callback = callback;
     const { address, port } = endpoint;
-    this.#dialled = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+    this.#dialled = hostPort(address, port);
     this.#startedMs = terms.clock.monotonicMs();
     this.#deadline = startDeadline(terms.timeoutMs, () => {
       this.#fail(connectTimeout(this.#dialled, this.#phase, this.#terms.timeoutMs));

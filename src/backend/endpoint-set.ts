@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { ProxyError } from '../base/errors.ts';
+import { hostPort } from '../base/host-port.ts';
 import type { LinkedBackendService, LinkedEndpoint } from '../config/linked.ts';
 import type { Endpoint } from './contract.ts';
 import { prohibition } from './destination-rules.ts';
@@ -86,14 +87,14 @@ export class EndpointSet {
     for (const linked of service.endpoints) {
       const named = this.#named.find((one) => one.linked === linked);
       if (named === undefined) {
-        const name = nameOf(linked.host, linked.port);
+        const name = hostPort(linked.host, linked.port);
         next.set(name, known.get(name) ?? this.#make(linked.host, linked));
         continue;
       }
       const addresses = this.#addressesOf(named, prohibited);
       if (addresses.length === 0) next.set(named.standIn.name, named.standIn);
       for (const address of addresses) {
-        const name = nameOf(address, linked.port);
+        const name = hostPort(address, linked.port);
         if (next.has(name)) continue;
         const endpoint = known.get(name) ?? this.#make(address, linked);
         next.set(name, endpoint);
@@ -121,7 +122,7 @@ export class EndpointSet {
       if (!this.#prohibited.has(`${linked.host} ${address}`)) onProhibited(linked.host, address, found);
       return false;
     });
-    if (allowed.length === 0) unresolved.fail(noAddressError(nameOf(linked.host, linked.port), state, reason));
+    if (allowed.length === 0) unresolved.fail(noAddressError(hostPort(linked.host, linked.port), state, reason));
     return allowed;
   }
 
@@ -135,7 +136,7 @@ export class EndpointSet {
 
   #make(address: string, linked: LinkedEndpoint): PooledEndpoint {
     const { port, host, isFqdn } = linked;
-    const endpoint: Endpoint = { name: nameOf(address, port), address, port };
+    const endpoint: Endpoint = { name: hostPort(address, port), address, port };
     return this.#options.make(isFqdn ? { ...endpoint, host } : endpoint, linked);
   }
 }
@@ -150,10 +151,6 @@ interface NamedEndpoint {
 function noAddressError(endpoint: string, { error }: NameState, prohibited: string): ProxyError {
   if (prohibited !== '') return new ProxyError('backend_address_prohibited', { phase: 'connect', detail: prohibited });
   return new ProxyError('backend_dns_failed', { phase: 'connect', detail: `${endpoint}: ${error}` });
-}
-
-function nameOf(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 export const FAMILIES: Readonly<Record<LinkedBackendService['ipAddressSelectionPolicy'], Families>> = {

@@ -1,6 +1,7 @@
 import { createSecureContext } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
+import { hostPort } from '../base/host-port.ts';
 import type { LinkedHealthCheck } from '../config/linked.ts';
 import { backendContextOptions } from '../tls/backend-context-options.ts';
 import type { BackendIdentity } from './connect.ts';
@@ -100,7 +101,7 @@ export class HealthCheck {
 function probeEndpoint(check: LinkedHealthCheck, { address, port, host }: Endpoint): Endpoint {
   const probed = check.port ?? port;
   return {
-    name: address.includes(':') ? `[${address}]:${probed}` : `${address}:${probed}`,
+    name: hostPort(address, probed),
     address,
     port: probed,
     ...(host !== undefined && { host }),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { asProxyError, ProxyError } from '../base/errors.ts';
+import { hostPort } from '../base/host-port.ts';
 import type { ConnectionFacts, Exchange } from '../http/exchange.ts';
 import type { Place } from '../http/place.ts';
 import type { ConveyedAddresses } from '../http/proxy-protocol-reader.ts';
@@ -89,9 +90,7 @@ export class ClientConnection implements ConnectionFacts {
 
   /** address:port of our side, brackets around IPv6: the authority of an HTTP/1.0 request without Host (RFC 9112 section 3.3). */
   get localAuthority(): string {
-    return this.localAddress.includes(':')
-      ? `[${this.localAddress}]:${this.localPort}`
-      : `${this.localAddress}:${this.localPort}`;
+    return hostPort(this.localAddress, this.localPort);
   }
 
   /** A trusted balancer says for whom it speaks, and what that client connected to; before anything is reported. */

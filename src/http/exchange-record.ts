@@ -10,7 +10,7 @@ export interface BackendTlsRecord {
   readonly cipher: string;
   readonly resumed: boolean;
   /**
-   * 'verified', 'allowlisted', 'public', 'unauthenticated', 'resumed'; 'refused' when the certificate was not trusted; under
+   * 'verified', 'allowlisted', 'public', 'unauthenticated', 'resumed' (judged when the session was made); 'refused' when the certificate was not trusted; under
    * REPORT_ONLY 'would-accept' or 'would-refuse'.
    */
   readonly verdict: string;

@@ -1,7 +1,6 @@
 // HTTP/2 with prior knowledge over plain TCP (RFC 9113 section 3.3): the same pool and exchange as over TLS.
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
-import { createServer as createTcpServer, type Socket } from 'node:net';
-import { exchange, headerOf, listen, makeService } from './support.ts';
+import { exchange, h2cServiceOf, headerOf, listen, makeService } from './support.ts';
 
 const cleanups: (() => unknown)[] = [];
 
@@ -42,18 +41,10 @@ test('a request, its body and trailers both ways, several on one connection', as
 });
 
 test('a backend that speaks HTTP/1.1 only is a failed exchange, not a hang', async () => {
-  const sockets: Socket[] = [];
-  const server = createTcpServer((socket) => {
-    sockets.push(socket.on('error', () => {}));
+  const { service, close } = await h2cServiceOf((socket) => {
     socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n'));
   });
-  const port = await listen(server);
-  const service = makeService({ protocol: 'H2C', ports: [port] });
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  cleanups.push(() => service.retire());
+  cleanups.push(close);
   const { error } = await exchange(service, { scheme: 'http' });
   expect(error?.spec.status).toBe(502);
   expect(error?.detail).toContain('Protocol error');

@@ -8,7 +8,6 @@ import {
   type ServerHttp2Stream,
   type Settings,
 } from 'node:http2';
-import { createServer, type Socket } from 'node:net';
 import type { BackendService } from '#src/backend/contract.ts';
 import { ProxyError } from '#src/base/errors.ts';
 import { chainPem, type TestPki, testPki } from '../harness/pki.ts';
@@ -27,6 +26,7 @@ import { until } from '../harness/until.ts';
 import {
   EventLog,
   exchange,
+  h2cServiceOf,
   headerOf,
   listen,
   makeService,
@@ -89,9 +89,7 @@ async function startHttp2(
 
 /** An H2C backend that answers each request's head with these frames, in one write. */
 async function startFrames(answer: (streamId: number) => readonly Buffer[]): Promise<{ service: BackendService }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket.on('error', () => {}));
+  const { service, close } = await h2cServiceOf((socket) => {
     const peer = new RawHttp2(socket, {
       preface: frame(SETTINGS, 0, 0, Buffer.alloc(0)),
       acknowledges: [],
@@ -99,13 +97,7 @@ async function startFrames(answer: (streamId: number) => readonly Buffer[]): Pro
     });
     peer.onHead((streamId) => socket.write(Buffer.concat(answer(streamId))));
   });
-  const port = await listen(server);
-  const service = makeService({ protocol: 'H2C', ports: [port] });
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  cleanups.push(() => service.retire());
+  cleanups.push(close);
   return { service };
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, isIP, type Server } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, isIP, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type {
   BackendCall,
@@ -55,6 +55,24 @@ export async function listen(server: Server, host = '127.0.0.1'): Promise<number
   server.listen(0, host);
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
+}
+
+/** An H2C service whose backend is what `onSocket` makes of its connections, byte for byte. */
+export async function h2cServiceOf(
+  onSocket: (socket: Socket) => void,
+): Promise<{ readonly service: BackendService; readonly close: () => Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    onSocket(socket);
+  });
+  const service = makeService({ protocol: 'H2C', ports: [await listen(server)] });
+  const close = async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await service.retire();
+  };
+  return { service, close };
 }
 
 /** What happened to one exchange, in order. */
