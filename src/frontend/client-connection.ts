@@ -37,6 +37,7 @@ export class ClientConnection implements ConnectionFacts {
   /** The TCP socket under the TLS socket. */
   readonly rawSocket: Socket;
   serialised: object | null;
+  hops: string | null;
   readonly #home: ConnectionHome;
   /** undefined: nobody has asked yet. */
   #place: Place | null | undefined;
@@ -64,6 +65,7 @@ export class ClientConnection implements ConnectionFacts {
     this.rawSocket = rawSocket;
     this.countedAs = null;
     this.serialised = null;
+    this.hops = null;
     this.#home = home;
     this.#place = undefined;
     this.tls = null;

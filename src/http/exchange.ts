@@ -49,6 +49,8 @@ export interface ConnectionFacts {
   readonly place?: Place | null;
   /** For telemetry alone, which keeps here what it serialised for this connection; a WeakMap would cost every collection. */
   serialised?: object | null;
+  /** For x-forwarded-for alone (forwarding-headers.ts), whose end is the same for every request of this connection. */
+  hops?: string | null;
 }
 
 /**

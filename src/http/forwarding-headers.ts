@@ -91,7 +91,8 @@ export function backendRequestHeaders(
     headers.push(name, value);
   }
   const connection = request.connection;
-  const hops = `${connection.remoteAddress},${connection.localAddress}`;
+  connection.hops ??= `${connection.remoteAddress},${connection.localAddress}`;
+  const { hops } = connection;
   headers.push('x-forwarded-for', forwardedFor === '' ? hops : `${forwardedFor},${hops}`);
   headers.push('x-forwarded-proto', connection.tls === null ? 'http' : 'https');
   headers.push('via', VIA);

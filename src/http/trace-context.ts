@@ -108,16 +108,31 @@ function trace(traceId: string, spanId: string, sampled: boolean | null): Incomi
   return { traceId: traceId.toLowerCase(), spanId: spanId.toLowerCase(), sampled };
 }
 
+/** Made in stocks: one call into OpenSSL and one string for 256 requests, of which each value is a slice. */
 function newTrace(): string {
-  if (poolAt + ID_BYTES > POOL.length) {
-    randomFillSync(POOL);
-    poolHex = POOL.toString('hex');
-    poolAt = 0;
+  if (stockAt === stock.length) {
+    stock = newStock();
+    stockAt = 0;
   }
-  const traceId = poolHex.slice(poolAt * 2, poolAt * 2 + 32);
-  const spanId = POOL.readUIntBE(poolAt + 16, 6) + 1; // 48 of 64 bits: the most that a Number reads at once; never 0
-  poolAt += ID_BYTES;
-  return `${traceId}/${spanId};o=0`;
+  const from = stockAt;
+  stockAt += CONTEXT.length;
+  return stock.slice(from, stockAt);
+}
+
+function newStock(): string {
+  randomFillSync(RANDOM);
+  const text = Buffer.allocUnsafe(CONTEXT.length * STOCK);
+  let at = 0;
+  for (let i = 0; i < RANDOM.length; ) {
+    text.write(CONTEXT, at, 'latin1');
+    for (let k = 0; k < TRACE_ID_BYTES; k++, i++) {
+      text[at + 2 * k] = HEX_DIGITS.charCodeAt(RANDOM[i]! >>> 4);
+      text[at + 2 * k + 1] = HEX_DIGITS.charCodeAt(RANDOM[i]! & 0x0f);
+    }
+    for (let k = 0; k < SPAN_ID_DIGITS; k++, i++) text[at + SPAN_ID_AT + k] = 0x30 + (RANDOM[i]! % 10);
+    at += CONTEXT.length;
+  }
+  return text.toString('latin1');
 }
 
 function isHex(text: string, from: number, to: number): boolean {
@@ -129,10 +144,16 @@ function isHex(text: string, from: number, to: number): boolean {
   return true;
 }
 
-const ID_BYTES = 22;
-const POOL = Buffer.alloc(ID_BYTES * 256); // one call into OpenSSL per 256 requests
-let poolAt = POOL.length;
-let poolHex = '';
+/** What each value is made from. A span id is 64 bits in decimal, not 0: a 1 and fifteen random digits, some 49 bits. */
+const CONTEXT = `${'0'.repeat(32)}/1${'0'.repeat(15)};o=0`;
+const TRACE_ID_BYTES = 16;
+const SPAN_ID_AT = 34;
+const SPAN_ID_DIGITS = 15;
+const STOCK = 256;
+const RANDOM = Buffer.alloc((TRACE_ID_BYTES + SPAN_ID_DIGITS) * STOCK);
+const HEX_DIGITS = '0123456789abcdef';
+let stock = '';
+let stockAt = 0;
 const NO_TRACE = '0'.repeat(32);
 const NO_SPAN = '0'.repeat(16);
 const MAX_B3 = 69; // 32-16-1-16 digits and their dashes

@@ -107,6 +107,8 @@ export class UrlMatcher<Service> {
 
   /** What wins, before one of several services is chosen. */
   find(request: RoutableRequest): Destination<Service> {
+    const { exact, wildcards } = this.#hosts;
+    if (exact.size === 0 && wildcards.size === 0) return this.fallback;
     const matcher = this.#matcherFor(request.authority.toLowerCase());
     return matcher === null ? this.fallback : matcher.match(request);
   }
@@ -132,8 +134,12 @@ export class UrlMatcher<Service> {
 
 /** Index of the colon before the port, or -1; the colons of an IPv6 literal are inside brackets. */
 export function portColon(authority: string): number {
-  const colonAt = authority.lastIndexOf(':');
-  return colonAt > authority.lastIndexOf(']') ? colonAt : -1;
+  for (let i = authority.length - 1; i >= 0; i--) {
+    const byte = authority.charCodeAt(i);
+    if (byte === COLON) return i;
+    if (byte === BRACKET) break;
+  }
+  return -1;
 }
 
 function lengthsDescending(keys: ReadonlyMap<string, unknown>): readonly number[] {
@@ -143,3 +149,5 @@ function lengthsDescending(keys: ReadonlyMap<string, unknown>): readonly number[
 }
 
 const SLASH = 0x2f;
+const COLON = 0x3a;
+const BRACKET = 0x5d; // ]

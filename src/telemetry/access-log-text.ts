@@ -2,9 +2,9 @@
 // comma. Comparing what a cached part was made of is cheaper than making it again (measured: a line costs half).
 
 import type { ClientCertificateFacts } from '../http/client-certificate.ts';
-import type { ConnectionFacts, TlsFacts } from '../http/exchange.ts';
+import type { ConnectionFacts, Exchange, TlsFacts } from '../http/exchange.ts';
 import type { BackendTlsRecord, ExchangeRecord } from '../http/exchange-record.ts';
-import { quote } from './escape.ts';
+import { isPlain, quote } from './escape.ts';
 
 export class ConnectionText {
   readonly proxy: string;
@@ -12,6 +12,10 @@ export class ConnectionText {
   readonly #remoteIp: string;
   #userAgent: string;
   #client: string;
+  #scheme: string;
+  #authority: string;
+  /** The member up to the path; null: to be escaped. */
+  #origin: string | null;
 
   constructor(connection: ConnectionFacts) {
     const targetProxy = quote(connection.targetProxy, MAX_NAME);
@@ -20,6 +24,23 @@ export class ConnectionText {
     this.#remoteIp = flat(`,"remoteIp":${quote(connection.remoteAddress, MAX_NAME)}`);
     this.#userAgent = '';
     this.#client = this.#remoteIp;
+    this.#scheme = '';
+    this.#authority = '';
+    this.#origin = null;
+  }
+
+  /** requestUrl; a connection's requests mostly have one authority. */
+  urlText(exchange: RequestUrl): string {
+    const { scheme, authority, target } = exchange;
+    if (authority.length > MAX_NAME || target === '*') return urlMember(requestUrl(exchange)); // too long to be kept
+    if (authority !== this.#authority || scheme !== this.#scheme) {
+      this.#authority = authority;
+      this.#scheme = scheme;
+      this.#origin = isPlain(authority) ? flat(`,"requestUrl":"${scheme}://${authority}`) : null;
+    }
+    const origin = this.#origin;
+    const isWhole = origin !== null && origin.length + target.length <= MAX_URL_MEMBER;
+    return isWhole && isPlain(target) ? `${origin}${target}"` : urlMember(requestUrl(exchange));
   }
 
   /** userAgent and remoteIp; a connection's requests mostly come from one user agent. */
@@ -79,6 +100,16 @@ export class BackendText {
   }
 }
 
+export type RequestUrl = Pick<Exchange, 'scheme' | 'authority' | 'target'>;
+
+export function requestUrl({ scheme, authority, target }: RequestUrl): string {
+  return target === '*' ? `${scheme}://${authority}` : `${scheme}://${authority}${target}`;
+}
+
+export function urlMember(url: string): string {
+  return `,"requestUrl":${quote(url, MAX_URL)}`;
+}
+
 function isSame(a: BackendTlsRecord, b: BackendTlsRecord): boolean {
   if (a === b) return true;
   return (
@@ -135,6 +166,8 @@ function flat(text: string): string {
   return text;
 }
 
+const MAX_URL = 2048;
+const MAX_URL_MEMBER = ',"requestUrl":"'.length + MAX_URL;
 const MAX_NAME = 253; // a DNS name; resource names have 63
 const MAX_USER_AGENT = 512;
 const MAX_REASON = 512;

@@ -4,7 +4,7 @@ import type { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, HttpProtocol } from '../http/exchange.ts';
 import type { ExchangeRecord } from '../http/exchange-record.ts';
 import type { StreamRecord } from '../http/stream-record.ts';
-import { BackendText, ConnectionText } from './access-log-text.ts';
+import { BackendText, ConnectionText, requestUrl, urlMember } from './access-log-text.ts';
 import { quote } from './escape.ts';
 import type { LineSink } from './line-writer.ts';
 import { redactQueryValues, requestHeadersMember } from './logged-fields.ts';
@@ -40,6 +40,12 @@ export class AccessLog {
   #statusDetails = '';
   /** Of the last request: the unit of latency, protocol and statusDetails. */
   #outcomeText = '';
+  #method: string | null = null;
+  #methodText = '';
+  #requestBytes = -1;
+  #status = -1;
+  /** Of the last request: requestSize, status and the name of responseSize. */
+  #statusText = '';
 
   constructor(sink: LineSink, options: AccessLogOptions) {
     this.#sink = sink;
@@ -61,27 +67,20 @@ export class AccessLog {
       if (name === 'user-agent') userAgent = headers[i + 1]!;
       else if (name === 'referer') referer = headers[i + 1]!;
     }
-    let url = requestUrl(record);
-    if (this.#redacts) {
-      url = redactQueryValues(url);
-      referer = redactQueryValues(referer);
-    }
+    if (this.#redacts) referer = redactQueryValues(referer);
     const startedAtMs = this.#clock.wallMs() - record.latencyMs;
     const connection = connectionText(exchange.connection);
     const backend = record.backend === null ? NO_BACKEND : this.#backendText(record.backend);
+    if (exchange.method !== this.#method) this.#newMethod(exchange.method);
+    if (record.status !== this.#status || record.requestBytes !== this.#requestBytes) this.#newStatus(record);
     if (exchange.protocol !== this.#protocol || record.statusDetails !== this.#statusDetails) this.#newOutcome(record);
 
     let line =
       this.#timestamps.member(startedAtMs) +
-      (record.error === null ? INFO_REQUEST : requestHead(record.error)) +
-      quote(exchange.method, MAX_METHOD) +
-      ',"requestUrl":' +
-      quote(url, MAX_URL) +
-      ',"requestSize":' +
-      record.requestBytes +
-      ',"status":' +
-      record.status +
-      ',"responseSize":' +
+      (record.error === null ? INFO : levelMember(record.error)) +
+      this.#methodText +
+      (this.#redacts ? urlMember(redactQueryValues(requestUrl(exchange))) : connection.urlText(exchange)) +
+      this.#statusText +
       record.responseBytes +
       connection.clientText(userAgent) +
       backend.serverIp;
@@ -134,6 +133,17 @@ export class AccessLog {
     return this.#sampleRate < 1 && this.#random() >= this.#sampleRate;
   }
 
+  #newMethod(method: string): void {
+    this.#method = method;
+    this.#methodText = `,"msg":"request","httpRequest":{"requestMethod":${quote(method, MAX_METHOD)}`;
+  }
+
+  #newStatus({ requestBytes, status }: ExchangeRecord): void {
+    this.#requestBytes = requestBytes;
+    this.#status = status;
+    this.#statusText = `,"requestSize":${requestBytes},"status":${status},"responseSize":`;
+  }
+
   #newOutcome(record: ExchangeRecord): void {
     this.#protocol = record.exchange.protocol;
     this.#statusDetails = record.statusDetails;
@@ -159,13 +169,8 @@ function connectionText(connection: ConnectionFacts): ConnectionText {
   return text;
 }
 
-function requestHead(error: ProxyError): string {
-  return `,"level":"${error.spec.level}","msg":"request","httpRequest":{"requestMethod":`;
-}
-
-function requestUrl(record: ExchangeRecord): string {
-  const { scheme, authority, target } = record.exchange;
-  return target === '*' ? `${scheme}://${authority}` : `${scheme}://${authority}${target}`;
+function levelMember(error: ProxyError): string {
+  return `,"level":"${error.spec.level}"`;
 }
 
 /** Begins with our code where its word is one that several codes share. */
@@ -181,10 +186,9 @@ function seconds(ms: number): string {
   return `${whole}.${String(1_000_000 + (microseconds - whole * 1_000_000)).slice(1)}`;
 }
 
-const INFO_REQUEST = ',"level":"info","msg":"request","httpRequest":{"requestMethod":';
+const INFO = ',"level":"info"';
 const NO_BACKEND = new BackendText(null);
 // With the other members, most lines stay below the 4,096 bytes that a pipe takes whole (line-writer.ts).
-const MAX_URL = 2048;
 const MAX_REFERER = 512;
 const MAX_METHOD = 32;
 const MAX_DETAIL = 512;

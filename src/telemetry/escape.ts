@@ -23,7 +23,8 @@ export function asciiJson(line: string): string {
   return copied === 0 ? line : ascii + line.slice(copied);
 }
 
-function isPlain(text: string): boolean {
+/** True when a JSON string literal has it as it is. */
+export function isPlain(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit < 0x20 || unit > 0x7e || unit === QUOTE || unit === BACKSLASH) return false;

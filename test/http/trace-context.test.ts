@@ -29,6 +29,9 @@ describe('cloudTraceContext()', () => {
     const seen = new Set(Array.from({ length: 2000 }, () => cloudTraceContext([])));
     expect(seen.size).toBe(2000);
     for (const context of seen) expect(context).toMatch(NEW_TRACE);
+    for (const part of [/^[^/]+/, /\d+(?=;)/])
+      expect(new Set([...seen].map((of) => part.exec(of)![0])).size).toBe(2000);
+    for (const context of seen) expect(BigInt(/\d+(?=;)/.exec(context)![0])).toBeLessThan(2n ** 64n);
   });
 
   test('is well-formed whatever the traceparent', () => {

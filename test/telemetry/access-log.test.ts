@@ -219,6 +219,50 @@ describe('AccessLog', () => {
     expect(lines.all[0]!.length).toBeLessThan(4096);
   });
 
+  test('writes URL, method, status and sizes of each request of a connection, whatever the one before had', () => {
+    const { log, lines } = accessLog();
+    const connection = connectionFacts();
+    const long = 'x'.repeat(300);
+    const requests = [
+      ['https', 'a.example', '/1', 'GET', 200, 0],
+      ['https', 'a.example', '/2', 'GET', 200, 7],
+      ['https', 'b.example', '/"2"', 'POST', 200, 7],
+      ['http', 'b.example', '/3', 'POST', 404, 7],
+      ['http', long, '/4', 'GET', 404, 0],
+      ['http', '"quoted"', '/5', 'GET', 200, 0],
+      ['http', '"quoted"', '*', 'OPTIONS', 200, 0],
+      ['https', 'a.example', '/1', 'GET', 200, 0],
+    ] as const;
+    for (const [scheme, authority, target, method, status, requestBytes] of requests) {
+      const of = exchange({ connection, scheme, authority, target, method });
+      log.requestFinished(exchangeRecord({ exchange: of, status, requestBytes }));
+    }
+    const read = lines.parsed.map(({ httpRequest }) => httpRequest as Record<string, unknown>);
+    expect(
+      read.map((line) => [line['requestUrl'], line['requestMethod'], line['status'], line['requestSize']]),
+    ).toEqual(
+      requests.map(([scheme, authority, target, method, status, requestBytes]) => [
+        `${scheme}://${authority}${target === '*' ? '' : target}`,
+        method,
+        status,
+        requestBytes,
+      ]),
+    );
+  });
+
+  test('cuts a URL at 2,048 characters, the same with and without something to escape', () => {
+    const { log, lines } = accessLog();
+    const origin = 'https://a.example'.length;
+    for (const target of [`/${'x'.repeat(2047 - origin)}`, `/${'x'.repeat(2048 - origin)}`, `/é${'x'.repeat(3000)}`])
+      log.requestFinished(exchangeRecord({ exchange: exchange({ target }) }));
+    const [whole, cut, escaped] = lines.parsed.map(
+      ({ httpRequest }) => (httpRequest as { requestUrl: string }).requestUrl,
+    );
+    expect(whole).toBe(`https://a.example/${'x'.repeat(2047 - origin)}`);
+    expect(cut).toBe(`https://a.example/${'x'.repeat(2047 - origin)}…`);
+    expect(escaped).toMatch(/^https:..a\.example.éx+…$/);
+  });
+
   test('does not carry what it remembers of one request over to the next', () => {
     const { log, lines } = accessLog();
     const connection = connectionFacts();
