@@ -3,122 +3,154 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
+import type { HeaderList } from '../http/exchange.ts';
+import { httpDate } from '../http/http-date.ts';
+import { type Http1Fault, Http1RequestReader, type Http1RequestSink } from '../http/http1-request-reader.ts';
+import { bareResponse } from '../http/http1-response-head.ts';
+import { readHttp1Head } from '../http/request-head.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { Http1Exchange, type Http1Owner } from './http1-exchange.ts';
-import type { Http1Request, Http1Response } from './http1-message.ts';
-import { type ParserFailure, readParserFailure, writeBareResponse } from './http1-parse-error.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
 
-/** One HTTP/1 connection: which exchange is in flight, what waits behind it, and when it ends. */
-export class Http1Connection implements Http1Owner {
+/**
+ * One HTTP/1 connection: its bytes, the exchange in flight, and when it ends. While an exchange is in flight no further request
+ * is read (security rule 3): what came with it, one read of the socket at most, waits, and the socket is paused.
+ */
+export class Http1Connection implements Http1Owner, Http1RequestSink {
   readonly facts: ClientConnection;
   readonly socket: Socket;
   readonly discardMs: number;
+  readonly onWritten: (error?: Error | null) => void;
   readonly #door: { readonly timeouts: FrontendTimeouts; readonly clock: Clock };
+  readonly #reader: Http1RequestReader;
+  readonly #onData: (chunk: Buffer) => void;
+  readonly #onEnd: () => void;
+  readonly #onDrain: () => void;
   #current: Http1Exchange | null;
-  /** Accepted requests that came before the one in flight was over, oldest first. */
-  readonly #waiting: Waiting[];
+  /** Bytes that were read and may not be looked at yet. */
+  #rest: Buffer | null;
+  #isReading: boolean;
+  #continuesSoon: boolean;
   #accepted: number;
-  /** Every request that will be answered has been accepted; what the parser finds after it is ignored. */
+  /** Every request that will be answered has been accepted. */
   #isComplete: boolean;
   #isDraining: boolean;
-  /** From the first pipelined request on. */
-  #readsThroughStream: boolean;
   /** The exchange that switched protocols: the socket is a tunnel. */
   #tunnel: Http1Exchange | null;
-  /** Why the parser gave up; answered once what came before is over. */
-  #failure: ProxyError | null;
-  #hasFailed: boolean;
-  /** socket.bytesRead when the current exchange began, or when the connection became idle. */
-  #bytesRead: number;
   #idleSinceMs: number;
+  /** Since when the end of a head is waited for; negative: it is not. */
+  #headSinceMs: number;
   /** For the progress check: bytes that had moved at the last change, and when that was. */
   #bytesMoved: number;
   #movedAtMs: number;
+  /** The last response is said: what still comes is thrown away until the client has closed, or this runs out. */
   #lingering: Deadline | null;
+  #discarded: number;
 
   constructor(
     door: { readonly timeouts: FrontendTimeouts; readonly clock: Clock },
     socket: Socket,
     facts: ClientConnection,
   ) {
+    const nowMs = door.clock.monotonicMs();
     this.facts = facts;
     this.socket = socket;
     this.discardMs = door.timeouts.discardMs;
+    this.onWritten = (error) => {
+      if (!error) this.#current?.onFinish();
+    };
     this.#door = door;
+    this.#reader = new Http1RequestReader(this);
+    this.#onData = (chunk) => this.#take(chunk);
+    this.#onEnd = () => this.#onClientEnd();
+    this.#onDrain = () => this.#current?.onDrain();
     this.#current = null;
-    this.#waiting = [];
+    this.#rest = null;
+    this.#isReading = false;
+    this.#continuesSoon = false;
     this.#accepted = 0;
     this.#isComplete = false;
     this.#isDraining = false;
-    this.#readsThroughStream = false;
     this.#tunnel = null;
-    this.#failure = null;
-    this.#hasFailed = false;
-    this.#bytesRead = socket.bytesRead - socket.readableLength; // what came before HTTP is no head half read
-    this.#idleSinceMs = door.clock.monotonicMs();
+    this.#idleSinceMs = nowMs;
+    this.#headSinceMs = nowMs;
     this.#bytesMoved = 0;
     this.#movedAtMs = 0;
     this.#lingering = null;
+    this.#discarded = 0;
+    socket.on('end', this.#onEnd);
+    socket.on('drain', this.#onDrain);
+    socket.on('data', this.#onData);
   }
 
-  get isIdle(): boolean {
-    return this.#current === null && !this.#isComplete;
+  get date(): string {
+    return httpDate(this.#door.clock.wallMs());
   }
 
   closesAfterThis(): boolean {
-    if (this.#waiting.length > 0) return false;
-    if (this.#isDraining || this.socket.readableEnded) this.#isComplete = true;
+    if (this.#isDraining || this.#hasEnded) this.#isComplete = true;
     return this.#isComplete;
   }
 
-  onRequest(request: Http1Request, response: Http1Response): void {
-    if (this.#current !== null || this.#isComplete) this.#readThroughStream();
-    if (this.#isComplete) {
-      setImmediate(pauseWhileBusy, this); // its response dies with the socket; more of its kind stay in the kernel
-      return;
-    }
+  onHead(
+    method: string,
+    target: string,
+    versionMajor: number,
+    versionMinor: number,
+    fields: readonly string[],
+  ): number {
+    const head = readHttp1Head(method, target, versionMajor, versionMinor, fields, this.facts.isSecure);
+    const nowMs = this.#door.clock.monotonicMs();
+    this.#headSinceMs = -1;
+    this.#movedAtMs = nowMs;
     this.#accepted++;
     const { requestsPerConnection } = this.facts.proxy.limits;
-    if (request.head.isLast || this.#isDraining || this.#accepted >= requestsPerConnection) this.#isComplete = true;
-    if (this.#current === null) {
-      this.#start(request, response);
-      return;
-    }
-    this.#waiting.push({ request, response });
-    const pipelinedBytes = this.socket.bytesRead - this.#bytesRead;
-    if (this.#waiting.length >= MAX_PIPELINED_REQUESTS || pipelinedBytes > MAX_PIPELINED_BYTES) this.#isComplete = true;
-    setImmediate(pauseWhileBusy, this); // later than Node's own resume at the end of each message
+    if (head.isLast || this.#isDraining || this.#accepted >= requestsPerConnection) this.#isComplete = true;
+    const exchange = new Http1Exchange(this, head, versionMinor === 0 ? 'HTTP/1.0' : 'HTTP/1.1', nowMs);
+    this.#current = exchange;
+    this.facts.deliver(exchange);
+    return head.contentLength;
   }
 
-  /** A WebSocket request or CONNECT: node:http has taken its parser off the socket. */
-  onUpgrade(request: Http1Request, early: Buffer): void {
-    if (!this.isIdle) {
-      this.socket.destroy(); // CONNECT behind another request: what is in flight cannot be told from a tunnel any more
-      return;
-    }
-    this.#isComplete = true;
-    this.#current = new Http1Exchange(this, request, null, early, this.#door.clock.monotonicMs());
-    this.facts.deliver(this.#current);
+  onBody(bytes: Buffer): void {
+    this.#current?.onData(bytes);
+  }
+
+  onBodyEnd(trailers: HeaderList): void {
+    this.#current?.onEnd(trailers);
+  }
+
+  holdBody(isHeld: boolean): void {
+    this.#reader.isHeld = isHeld;
+    if (isHeld) this.socket.pause();
+    else this.#continueSoon();
   }
 
   onExchangeOver(exchange: Http1Exchange): void {
     if (this.#current !== exchange) return;
     this.#current = null;
+    if (this.socket.destroyed) return;
+    if (exchange.isLast || this.#isComplete || this.#isDraining || this.#hasEnded) {
+      this.#close();
+      return;
+    }
     this.#idleSinceMs = this.#door.clock.monotonicMs();
-    this.#bytesRead = this.socket.bytesRead;
-    if (exchange.isLast || this.socket.destroyed) return; // node:http ends the socket
-    const next = this.#waiting.shift();
-    // a failure behind requests that wait is inside the last one's body, which then never ends, or after all of them
-    const isBroken = this.#failure !== null && this.#waiting.length === 0 && next?.request.complete === false;
-    if (next !== undefined && !isBroken) this.#start(next.request, next.response);
-    else if (this.#failure !== null) this.#refuse(this.#failure);
-    else if (this.#isComplete || this.#isDraining || this.socket.readableEnded) this.socket.destroySoon();
+    this.#reader.nextRequest();
+    if (this.#rest !== null) this.#continueSoon();
   }
 
   onSwitched(exchange: Http1Exchange): void {
+    const { socket } = this;
     this.#current = null;
     this.#tunnel = exchange;
+    socket.removeListener('data', this.#onData);
+    socket.removeListener('end', this.#onEnd);
+    socket.removeListener('drain', this.#onDrain);
+    socket.pause();
+    if (this.#rest !== null) socket.unshift(this.#rest);
+    this.#rest = null;
+    // flows again when somebody listens; what node:http does when it gives a socket away
+    (socket as { readableFlowing: boolean | null }).readableFlowing = null;
   }
 
   /** The time to drain is over: what is carried is told, everything else is cut. */
@@ -127,22 +159,9 @@ export class Http1Connection implements Http1Owner {
     else this.#tunnel.goAway();
   }
 
-  onParserFailure(failure: ParserFailure): void {
-    if (this.#hasFailed) return; // the parser repeats itself for every later byte
-    this.#hasFailed = true;
-    if (failure.code === 'HPE_CLOSED_CONNECTION') return; // bytes after a last request: nobody reads them
-    const current = this.#current;
-    const insideBody = current !== null && !current.request.complete && !current.bodyIsComplete;
-    const error = readParserFailure(failure, insideBody);
-    if (insideBody) this.#breakExchange(current, error);
-    else if (error === null || (current === null && this.#isComplete)) this.socket.destroy();
-    else if (current !== null) this.#failure = error;
-    else this.#refuse(error);
-  }
-
   onClosed(): void {
     this.#lingering?.cancel();
-    this.#waiting.length = 0;
+    this.#rest = null;
     const current = this.#current;
     this.#current = null;
     current?.onConnectionLost(null);
@@ -151,17 +170,15 @@ export class Http1Connection implements Http1Owner {
   drain(): void {
     if (this.#tunnel !== null) return;
     this.#isDraining = true;
-    // with a head half read, the request that it becomes is answered with Connection: close
-    if (this.#current === null && !this.#hasUnfinishedHead) this.socket.destroySoon();
+    // with a head half read, or one that waits, the request that it becomes is answered with Connection: close
+    if (this.#current === null && this.#rest === null && !this.#reader.isInsideHead) this.socket.destroySoon();
   }
 
   check(nowMs: number): void {
-    if (this.#tunnel !== null) return;
+    if (this.#tunnel !== null || this.#lingering !== null) return;
     const current = this.#current;
     if (current === null) {
-      if (nowMs - this.#idleSinceMs > this.facts.keepAliveTimeoutMs && !this.#hasUnfinishedHead) {
-        this.socket.destroySoon();
-      }
+      this.#checkIdle(nowMs);
       return;
     }
     const moved = this.socket.bytesRead + this.socket.bytesWritten - this.socket.writableLength;
@@ -173,33 +190,86 @@ export class Http1Connection implements Http1Owner {
     }
   }
 
-  /** Requests are parsed while one is in flight, a whole read at a time; this keeps it at one read. */
-  pauseIfBusy(): void {
-    if (this.#waiting.length > 0 || (this.#isComplete && this.#current?.bodyIsComplete === true)) this.socket.pause();
+  #checkIdle(nowMs: number): void {
+    if (this.#headSinceMs >= 0 && nowMs - this.#headSinceMs > this.#door.timeouts.headMs) {
+      if (this.#reader.isInsideHead) this.#refuse('client_timed_out', 'the head did not end in time');
+      else this.socket.destroySoon(); // opened and never used: there is no request to answer
+      return;
+    }
+    const isIdle = this.#headSinceMs < 0 && nowMs - this.#idleSinceMs > this.facts.keepAliveTimeoutMs;
+    if (isIdle) this.socket.destroySoon();
   }
 
-  get #hasUnfinishedHead(): boolean {
-    return this.socket.bytesRead !== this.#bytesRead;
+  #take(chunk: Buffer): void {
+    if (this.#lingering !== null) {
+      this.#discarded += chunk.length;
+      if (this.#discarded > MAX_DISCARD_BYTES) this.socket.destroy();
+      return;
+    }
+    if (this.#current === null && this.socket.writableEnded) return; // nothing can be answered any more
+    if (this.#rest !== null) this.#rest = Buffer.concat([this.#rest, chunk]);
+    else this.#read(chunk);
   }
 
-  #start(request: Http1Request, response: Http1Response): void {
-    const nowMs = this.#door.clock.monotonicMs();
-    this.#bytesRead = this.socket.bytesRead;
-    this.#movedAtMs = nowMs;
-    const exchange = new Http1Exchange(this, request, response, null, nowMs);
-    this.#current = exchange;
-    if (this.#waiting.length === 0 && this.socket.isPaused()) this.socket.resume();
-    this.facts.deliver(exchange);
+  #read(bytes: Buffer): void {
+    const reader = this.#reader;
+    this.#isReading = true;
+    const taken = reader.read(bytes, 0);
+    this.#isReading = false;
+    if (reader.fault !== null) {
+      this.#onFault(reader.fault);
+    } else if (taken < bytes.length) {
+      this.#leave(taken === 0 ? bytes : bytes.subarray(taken));
+    } else if (this.#tunnel === null && !reader.isWaiting && this.socket.isPaused()) {
+      this.socket.resume();
+    }
+    if (this.#headSinceMs < 0 && reader.isInsideHead) this.#headSinceMs = this.#door.clock.monotonicMs();
   }
 
-  /**
-   * node:http lets the TLS engine feed its parser. The engine goes on with the records that it has when the parser is paused, and
-   * what is pipelined in them fails with HPE_PAUSED (on 26.10); a listener for 'data' puts the stream between them.
-   */
-  #readThroughStream(): void {
-    if (this.#readsThroughStream || !this.facts.isSecure) return;
-    this.#readsThroughStream = true;
-    this.socket.on('data', ignore);
+  #leave(rest: Buffer): void {
+    if (this.#tunnel !== null) {
+      this.socket.unshift(rest); // switched while its head was read
+      return;
+    }
+    this.#rest = rest;
+    this.socket.pause();
+  }
+
+  /** Goes on where the reader stopped; later, because whoever says that it may is in the middle of something. */
+  #continueSoon(): void {
+    if (this.#isReading || this.#continuesSoon) return;
+    this.#continuesSoon = true;
+    process.nextTick(continueReading, this);
+  }
+
+  continueReading(): void {
+    this.#continuesSoon = false;
+    if (this.socket.destroyed || this.#tunnel !== null || this.#lingering !== null) return;
+    const rest = this.#rest;
+    this.#rest = null;
+    this.#read(rest ?? NOTHING);
+    if (this.#hasEnded && !this.#reader.isWaiting) this.#onClientEnd();
+  }
+
+  /** The client's FIN came, and everything before it has been read. A paused socket can end with what is put aside. */
+  get #hasEnded(): boolean {
+    return this.socket.readableEnded && this.#rest === null;
+  }
+
+  #onFault({ code, detail }: Http1Fault): void {
+    const current = this.#current;
+    if (current === null) this.#refuse(code, detail);
+    else this.#breakExchange(current, new ProxyError(code, { phase: 'head', detail }));
+  }
+
+  /** FIN. It is no news from a client that waits for its response. */
+  #onClientEnd(): void {
+    const reader = this.#reader;
+    if (this.#rest !== null) return; // it comes after that
+    if (this.#lingering !== null) this.socket.destroySoon();
+    else if (reader.isInsideHead) this.#refuse('failed_parsing_client_headers', 'the connection ended inside a head');
+    else if (this.#current === null) this.socket.destroySoon();
+    else if (reader.isInsideBody) this.#breakExchange(this.#current, null);
   }
 
   /** The client broke the exchange in flight: it is told so if nothing was sent, and cut off if something was. */
@@ -207,18 +277,13 @@ export class Http1Connection implements Http1Owner {
     const { responded } = exchange;
     this.#isComplete = true;
     this.#current = null;
-    this.#waiting.length = 0;
     exchange.onConnectionLost(error);
     if (responded || error === null) this.socket.destroy();
     else this.#answer(error);
   }
 
-  #refuse(error: ProxyError): void {
-    this.#isComplete = true;
-    if (error.code === 'client_timed_out' && !this.#hasUnfinishedHead) {
-      this.socket.destroySoon(); // a connection that was opened and never used: there is no request to answer
-      return;
-    }
+  #refuse(code: ProxyError['code'], detail: string): void {
+    const error = new ProxyError(code, { phase: 'head', detail });
     this.facts.events.onBadRequest(this.facts, error);
     this.#answer(error);
   }
@@ -228,21 +293,29 @@ export class Http1Connection implements Http1Owner {
       this.socket.destroy();
       return;
     }
-    writeBareResponse(this.socket, error.spec.status);
+    this.socket.write(bareResponse(error.spec.status), 'latin1');
+    this.#linger();
+  }
+
+  /** The last response is in the kernel. */
+  #close(): void {
+    if (this.#rest === null) this.socket.destroySoon();
+    else this.#linger();
+  }
+
+  /** Ends our side and reads on for a moment: the reset that unread bytes cause can overtake the response (RFC 9112 section 9.6). */
+  #linger(): void {
+    this.#isComplete = true;
+    this.#rest = null;
     this.#lingering = startDeadline(this.discardMs, () => this.socket.destroy());
+    this.socket.end();
+    this.socket.resume();
   }
 }
 
-interface Waiting {
-  readonly request: Http1Request;
-  readonly response: Http1Response;
+function continueReading(connection: Http1Connection): void {
+  connection.continueReading();
 }
 
-function ignore(): void {}
-
-function pauseWhileBusy(connection: Http1Connection): void {
-  connection.pauseIfBusy();
-}
-
-const MAX_PIPELINED_BYTES = 64 * 1024; // security rule 3
-const MAX_PIPELINED_REQUESTS = 100; // ours: what one exchange may keep waiting in memory
+const NOTHING = Buffer.alloc(0);
+const MAX_DISCARD_BYTES = 1024 * 1024; // spec 10.22

@@ -1,13 +1,18 @@
 // hot path
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
-import { asProxyError, ProxyError } from '../base/errors.ts';
+import { ProxyError } from '../base/errors.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
-import { fieldValueOrEmpty, isToken } from '../http/field-value.ts';
 import { responseContentLength } from '../http/forwarding-headers.ts';
-import { type Http1Request, Http1Response } from './http1-message.ts';
+import {
+  fieldLines,
+  interimHead,
+  type ResponseFraming,
+  responseHead,
+  switchingHead,
+} from '../http/http1-response-head.ts';
+import type { RequestHead } from '../http/request-head.ts';
 import { IDLE_HANDLER } from './idle-handler.ts';
 
 /** What an exchange asks of the connection it runs on. */
@@ -15,16 +20,22 @@ export interface Http1Owner {
   readonly facts: ConnectionFacts & { readonly isSecure: boolean; readonly localAuthority: string };
   readonly socket: Socket;
   readonly discardMs: number;
+  /** For the Date field. */
+  readonly date: string;
+  /** To be given with the last write of a response: calls onFinish() when the kernel has it. */
+  readonly onWritten: (error?: Error | null) => void;
   /** Asked when a response head is written: true when the connection is to carry nothing after it. */
   closesAfterThis(): boolean;
+  /** Whether the bytes of the body that come are given to the exchange, or wait. */
+  holdBody(isHeld: boolean): void;
   /** The request and the response are both over. */
   onExchangeOver(exchange: Http1Exchange): void;
-  /** The socket is a tunnel from now on. */
+  /** The socket is a tunnel from now on; what was read of it and belongs to nobody yet is read from it again. */
   onSwitched(exchange: Http1Exchange): void;
 }
 
 /**
- * An Exchange over node:http's message objects.
+ * An Exchange over bytes: the connection reads the request (http/http1-request-reader.ts), the response is written here.
  *
  * | part     | from               | to                                                                      |
  * |----------|--------------------|-------------------------------------------------------------------------|
@@ -49,14 +60,9 @@ export class Http1Exchange implements Exchange {
   requestBytes: number;
   responseBytes: number;
   responded: boolean;
-  readonly request: Http1Request;
+  isLast: boolean;
   readonly #owner: Http1Owner;
-  /** null for an upgrade until somebody answers it: node:http makes none there. */
-  #response: Http1Response | null;
-  /** The first bytes after the head of an upgrade. */
-  #early: Buffer | null;
   #handler: ExchangeHandler;
-  #isLast: boolean;
   #continueSent: boolean;
   #reading: boolean;
   #paused: boolean;
@@ -64,26 +70,20 @@ export class Http1Exchange implements Exchange {
   #discarded: number;
   #discardDeadline: Deadline | null;
   #requestEnded: boolean;
-  #listensForDrain: boolean;
+  #framing: ResponseFraming;
   /** Of the response body, as its head says; negative: unknown. */
   #declaredBytes: number;
-  /** The whole body, when it came at once, until end() or the end of the turn: head and body then are one write. */
-  #wholeBody: Uint8Array | null;
+  /** What goes into the next write, one character a byte: the head, and what of a small body came in the same turn. */
+  #unwritten: string;
+  #awaitsDrain: boolean;
   #responseEnded: boolean;
   #responseFinished: boolean;
   /** The handler has been told the end, or asked for it: nothing is called any more. */
   #over: boolean;
 
-  constructor(
-    owner: Http1Owner,
-    request: Http1Request,
-    response: Http1Response | null,
-    early: Buffer | null,
-    startedAtMs: number,
-  ) {
-    const head = request.head;
+  constructor(owner: Http1Owner, head: RequestHead, protocol: HttpProtocol, startedAtMs: number) {
     this.connection = owner.facts;
-    this.protocol = request.httpVersionMinor === 0 ? 'HTTP/1.0' : 'HTTP/1.1';
+    this.protocol = protocol;
     this.method = head.method;
     this.scheme = owner.facts.isSecure ? 'https' : 'http';
     this.authority = head.authority === '' ? owner.facts.localAuthority : head.authority;
@@ -97,31 +97,24 @@ export class Http1Exchange implements Exchange {
     this.requestBytes = 0;
     this.responseBytes = 0;
     this.responded = false;
-    this.request = request;
+    // what follows a WebSocket request that is not accepted may be frames or requests: nobody can tell
+    this.isLast = head.isLast || head.isWebSocket;
     this.#owner = owner;
-    this.#response = response;
-    this.#early = early;
     this.#handler = IDLE_HANDLER;
-    this.#isLast = head.isLast;
     this.#continueSent = false;
     this.#reading = false;
     this.#paused = false;
     this.#discarding = false;
     this.#discarded = 0;
     this.#discardDeadline = null;
-    // a refused head says nothing reliable about where its body ends
-    this.#requestEnded = head.contentLength === 0 || request.upgrade;
-    this.#listensForDrain = false;
+    this.#requestEnded = head.contentLength === 0;
+    this.#framing = 'head';
     this.#declaredBytes = -1;
-    this.#wholeBody = null;
+    this.#unwritten = '';
+    this.#awaitsDrain = false;
     this.#responseEnded = false;
     this.#responseFinished = false;
     this.#over = false;
-    request.exchange = this;
-    if (response !== null) {
-      response.exchange = this;
-      response.on('finish', onResponseFinish);
-    }
   }
 
   /** True while only the client can move things on: it owes us body bytes, or has not taken what was written. */
@@ -135,10 +128,6 @@ export class Http1Exchange implements Exchange {
     return this.responded ? this.#owner.socket.writableLength : 0;
   }
 
-  get bodyIsComplete(): boolean {
-    return this.#requestEnded;
-  }
-
   attach(handler: ExchangeHandler): void {
     this.#handler = handler;
   }
@@ -146,133 +135,90 @@ export class Http1Exchange implements Exchange {
   readBody(): void {
     if (this.#reading || this.#discarding || this.#over) return;
     this.#reading = true;
-    if (this.#requestEnded) {
-      process.nextTick(endBodySoon, this);
-      return;
-    }
-    this.request.on('data', onRequestData);
-    this.request.on('end', onRequestEnd);
-    if (this.#paused) this.request.pause();
+    if (this.#requestEnded) process.nextTick(endBodySoon, this);
+    else if (!this.#paused) this.#owner.holdBody(false);
   }
 
   pauseBody(): void {
     this.#paused = true;
-    if (this.#reading && !this.#requestEnded) this.request.pause();
+    if (this.#reading && !this.#requestEnded) this.#owner.holdBody(true);
   }
 
   resumeBody(): void {
     this.#paused = false;
-    if (this.#reading && !this.#requestEnded && !this.#over) this.request.resume();
+    if (this.#reading && !this.#requestEnded && !this.#over) this.#owner.holdBody(false);
   }
 
   sendContinue(): void {
     if (!this.expectsContinue || this.#continueSent || this.responded || this.#over) return;
     this.#continueSent = true;
-    this.#response?.writeContinue();
+    this.#owner.socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
   }
 
   interim(status: number, headers: HeaderList): void {
-    if (this.protocol === 'HTTP/1.0' || this.responded || this.#over || this.#response === null) return;
-    try {
-      this.#response.writeInformation(status, headers as string[]);
-    } catch {
-      this.#response.writeInformation(status, cleaned(headers));
-    }
+    if (this.protocol === 'HTTP/1.0' || this.responded || this.#over) return;
+    this.#owner.socket.write(interimHead(status, headers), 'latin1');
   }
 
   respond(status: number, headers: HeaderList, body: boolean | 'until-close'): void {
     if (this.#over || this.responded) return;
     this.responded = true;
-    const response = this.#responseForHead();
-    if (this.#owner.closesAfterThis()) this.#isLast = true;
+    if (this.#owner.closesAfterThis()) this.isLast = true;
     // RFC 9110 section 10.1.1: a client that waits for 100 Continue may or may not send its body now
-    if (!this.#requestEnded && (status >= 400 || (this.expectsContinue && !this.#continueSent))) this.#isLast = true;
-    response.strictContentLength = true;
+    if (!this.#requestEnded && (status >= 400 || (this.expectsContinue && !this.#continueSent))) this.isLast = true;
     if (body === 'until-close') {
-      this.#isLast = true;
-      response.useChunkedEncodingByDefault = false;
+      this.#framing = 'until-close';
+    } else if (body) {
+      this.#declaredBytes = responseContentLength(headers);
+      if (this.#declaredBytes < 0) this.#framing = this.protocol === 'HTTP/1.0' ? 'until-close' : 'chunked';
     }
-    let list = headers as string[];
-    if (this.#isLast) list = [...headers, 'connection', 'close'];
-    else response.removeHeader('connection'); // keeps Node from adding Connection and Keep-Alive; HTTP/1.1 persists without
-    try {
-      response.writeHead(status, list);
-    } catch {
-      response.writeHead(status, cleaned(list));
-    }
-    if (body === false) return;
-    this.#declaredBytes = responseContentLength(headers);
-    process.nextTick(flushHeadOf, this); // with the first bytes of the body if they come at once, else alone
-  }
-
-  flushHead(): void {
-    if (this.#responseEnded || this.#over) return;
-    const whole = this.#wholeBody;
-    this.#wholeBody = null;
-    if (whole !== null) this.#write(whole);
-    else if (this.responseBytes === 0) this.#response!.flushHeaders();
+    if (this.#framing === 'until-close') this.isLast = true;
+    this.#unwritten = responseHead(status, headers, this.#framing, this.isLast, this.#owner.date);
+    if (body !== false) process.nextTick(flushUnwritten, this); // with the first bytes of the body if they come at once, else alone
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#over || this.#responseEnded) return true;
-    const isWhole = this.responseBytes === 0 && chunk.byteLength === this.#declaredBytes;
+    if (this.#over || this.#responseEnded || chunk.byteLength === 0) return true;
     this.responseBytes += chunk.byteLength;
-    if (!isWhole || chunk.byteLength > MAX_JOINED_BYTES) {
-      if (this.#wholeBody !== null) this.flushHead();
-      return this.#write(chunk);
-    }
-    this.#wholeBody = chunk;
-    return true;
-  }
-
-  #write(chunk: Uint8Array): boolean {
-    const response = this.#response!;
-    let taken: boolean;
-    try {
-      taken = response.write(chunk);
-    } catch (thrown) {
-      this.#fail(thrown);
+    if (this.#declaredBytes >= 0 && this.responseBytes > this.#declaredBytes) {
+      this.#failLength();
       return true;
     }
-    if (!taken && !this.#listensForDrain) {
-      this.#listensForDrain = true;
-      response.on('drain', onResponseDrain);
-    }
-    return taken;
+    if (this.#unwritten === '' || chunk.byteLength > MAX_JOINED_BYTES) return this.#send(chunk);
+    this.#unwritten += this.#framing === 'chunked' ? `${sizeLine(chunk)}${latin1(chunk)}\r\n` : latin1(chunk);
+    if (this.#unwritten.length > MAX_UNWRITTEN_BYTES) this.flush();
+    return true;
   }
 
   end(trailers: HeaderList | null): void {
     if (this.#over || this.#responseEnded) return;
-    this.#responseEnded = true;
-    const response = this.#response!;
-    if (!this.#requestEnded) this.discardBody();
-    if (trailers !== null && trailers.length > 0 && response.chunkedEncoding)
-      response.addTrailers(trailerPairs(trailers));
-    const whole = this.#wholeBody;
-    try {
-      if (whole === null) response.end();
-      else response.end(latin1(whole), 'latin1'); // text, because node:http joins its head with text only
-    } catch (thrown) {
-      this.#fail(thrown);
+    if (this.#declaredBytes >= 0 && this.responseBytes < this.#declaredBytes) {
+      this.#failLength();
+      return;
     }
+    this.#responseEnded = true;
+    if (!this.#requestEnded) this.discardBody();
+    if (this.#framing === 'chunked') this.#unwritten += `0\r\n${trailers === null ? '' : fieldLines(trailers)}\r\n`;
+    const { socket, onWritten } = this.#owner;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    if (text === '' && socket.writableLength === 0) process.nextTick(onWritten);
+    else socket.write(text, 'latin1', onWritten);
+  }
+
+  /** Writes what waits for more of its kind. */
+  flush(): void {
+    if (this.#unwritten === '' || this.#over) return;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    this.#owner.socket.write(text, 'latin1'); // whether it is enough, the next write() tells
   }
 
   switchProtocols(headers: HeaderList): Duplex {
-    const socket = this.#owner.socket;
+    const { socket } = this.#owner;
     this.responded = true;
     this.#over = true;
-    let text = `HTTP/1.1 101 ${STATUS_CODES[101]}\r\n`;
-    let named = false;
-    for (let i = 0; i < headers.length; i += 2) {
-      const name = headers[i]!;
-      if (!isToken(name)) continue;
-      if (name === 'connection' || name === 'upgrade') named = true;
-      text += `${name}: ${fieldValueOrEmpty(headers[i + 1]!)}\r\n`;
-    }
-    if (!named) text += 'connection: Upgrade\r\nupgrade: websocket\r\n';
-    if (this.#early !== null && this.#early.length > 0) socket.unshift(this.#early);
-    this.#early = null;
-    socket.write(`${text}\r\n`, 'latin1');
+    socket.write(switchingHead(headers), 'latin1');
     this.#owner.onSwitched(this);
     return socket;
   }
@@ -284,15 +230,8 @@ export class Http1Exchange implements Exchange {
   discardBody(): void {
     if (this.#requestEnded || this.#discarding) return;
     this.#discarding = true;
-    // Node would end and destroy in one go, and the reset that unread bytes cause can overtake the response (RFC 9112
-    // section 9.6). Without destroySoon it only ends our side; closing is left to #settle and the deadline.
-    (this.#owner.socket as { destroySoon?: unknown }).destroySoon = undefined;
     if (this.#responseFinished) this.#limitDiscarding();
-    if (!this.#reading) {
-      this.request.on('data', onRequestData);
-      this.request.on('end', onRequestEnd);
-    }
-    this.request.resume();
+    this.#owner.holdBody(false);
   }
 
   abort(_error: ProxyError): void {
@@ -319,35 +258,58 @@ export class Http1Exchange implements Exchange {
     this.#discarded += chunk.length;
     if (this.#discarded <= MAX_DISCARD_BYTES) return;
     if (this.#responseFinished) this.#owner.socket.destroy();
-    else this.request.pause(); // the response goes first
+    else this.#owner.holdBody(true); // the response goes first
   }
 
-  onEnd(): void {
+  onEnd(trailers: HeaderList): void {
     this.#requestEnded = true;
-    if (!this.#discarding && !this.#over) this.#handler.onBodyEnd(lowerCased(this.request.rawTrailers));
+    if (!this.#discarding && !this.#over) this.#handler.onBodyEnd(trailers);
     this.#settle();
   }
 
   onDrain(): void {
+    if (!this.#awaitsDrain) return;
+    this.#awaitsDrain = false;
     if (!this.#over && !this.#responseEnded) this.#handler.onDrain();
   }
 
+  /** The kernel has the whole response. */
   onFinish(): void {
+    if (!this.#responseEnded || this.#responseFinished) return;
     this.#responseFinished = true;
-    if (this.request.upgrade) {
-      this.#response!.detachSocket(this.#owner.socket); // node:http let go of an upgraded socket, so it ends by our hand
-      this.#owner.socket.destroySoon();
-    }
     if (!this.#over) {
       this.#over = true;
       this.#handler.onFinish();
     }
-    if (this.#discarding && !this.#requestEnded) this.#limitDiscarding();
+    if (!this.#requestEnded) {
+      // not more than that: the reset that unread bytes cause can overtake the response (RFC 9112 section 9.6)
+      if (this.isLast) this.#owner.socket.end();
+      if (this.#discarding) this.#limitDiscarding();
+    }
     this.#settle();
   }
 
-  get isLast(): boolean {
-    return this.#isLast;
+  #send(chunk: Uint8Array): boolean {
+    const { socket } = this.#owner;
+    const head = this.#unwritten;
+    this.#unwritten = '';
+    let taken: boolean;
+    if (head === '' && this.#framing !== 'chunked') {
+      taken = socket.write(chunk);
+    } else if (this.#framing === 'chunked') {
+      socket.cork();
+      socket.write(head + sizeLine(chunk), 'latin1');
+      socket.write(chunk);
+      taken = socket.write('\r\n', 'latin1');
+      socket.uncork();
+    } else {
+      socket.cork();
+      socket.write(head, 'latin1');
+      taken = socket.write(chunk);
+      socket.uncork();
+    }
+    if (!taken) this.#awaitsDrain = true;
+    return taken;
   }
 
   #limitDiscarding(): void {
@@ -358,32 +320,15 @@ export class Http1Exchange implements Exchange {
   #settle(): void {
     if (!this.#responseFinished || !this.#requestEnded) return;
     this.#discardDeadline?.cancel();
-    if (this.#discarding) {
-      delete (this.#owner.socket as { destroySoon?: unknown }).destroySoon; // back to the prototype's
-      if (this.#isLast) this.#owner.socket.destroySoon();
-    }
     this.#owner.onExchangeOver(this);
   }
 
-  /** An upgrade that is answered like any request: node:http made no response for it. */
-  #responseForHead(): Http1Response {
-    if (this.#response === null) {
-      this.#isLast = true;
-      this.#response = new Http1Response(this.request);
-      this.#response.exchange = this;
-      this.#response.shouldKeepAlive = false;
-      this.#response.assignSocket(this.#owner.socket);
-      this.#response.on('finish', onResponseFinish);
-    }
-    return this.#response;
-  }
-
   /** The response does not have the length that its head promised. */
-  #fail(thrown: unknown): void {
-    if (this.#over) return;
+  #failLength(): void {
     this.#over = true;
     this.#owner.socket.destroy();
-    this.#handler.onAbort(asProxyError(thrown, 'internal_error', { phase: 'relay' }));
+    const detail = `${this.responseBytes} bytes of body where Content-Length is ${this.#declaredBytes}`;
+    this.#handler.onAbort(new ProxyError('internal_error', { phase: 'relay', detail }));
   }
 
   #disconnected(): ProxyError {
@@ -394,28 +339,16 @@ export class Http1Exchange implements Exchange {
   }
 }
 
-function onRequestData(this: Http1Request, chunk: Buffer): void {
-  this.exchange?.onData(chunk);
-}
-
-function onRequestEnd(this: Http1Request): void {
-  this.exchange?.onEnd();
-}
-
-function onResponseDrain(this: Http1Response): void {
-  this.exchange?.onDrain();
-}
-
-function onResponseFinish(this: Http1Response): void {
-  this.exchange?.onFinish();
-}
-
-function flushHeadOf(exchange: Http1Exchange): void {
-  exchange.flushHead();
+function flushUnwritten(exchange: Http1Exchange): void {
+  exchange.flush();
 }
 
 function endBodySoon(exchange: Http1Exchange): void {
-  exchange.onEnd();
+  exchange.onEnd(NO_FIELDS);
+}
+
+function sizeLine(chunk: Uint8Array): string {
+  return `${chunk.byteLength.toString(16)}\r\n`;
 }
 
 /** One character a byte. */
@@ -423,30 +356,7 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.byteLength);
 }
 
-function lowerCased(fields: readonly string[]): HeaderList {
-  if (fields.length === 0) return NO_FIELDS;
-  const list: string[] = [];
-  for (let i = 0; i < fields.length; i += 2) list.push(fields[i]!.toLowerCase(), fields[i + 1]!);
-  return list;
-}
-
-/** The same fields without those that cannot be sent, after Node refused the list. */
-function cleaned(headers: HeaderList): string[] {
-  const list: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    if (isToken(headers[i]!)) list.push(headers[i]!, fieldValueOrEmpty(headers[i + 1]!));
-  }
-  return list;
-}
-
-function trailerPairs(trailers: HeaderList): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let i = 0; i < trailers.length; i += 2) {
-    if (isToken(trailers[i]!)) pairs.push([trailers[i]!, fieldValueOrEmpty(trailers[i + 1]!)]);
-  }
-  return pairs;
-}
-
 const MAX_DISCARD_BYTES = 1024 * 1024; // spec 10.22
 const MAX_JOINED_BYTES = 4096; // copying more costs what it saves
+const MAX_UNWRITTEN_BYTES = 16 * 1024; // ours: the stream's own idea of enough
 const NO_FIELDS: HeaderList = [];

@@ -41,6 +41,16 @@ export function isLowerCaseToken(text: string): boolean {
   return true;
 }
 
+/** True for what a field value may have in it (RFC 9110 section 5.5), whitespace included; false for NaN. */
+export function isFieldByte(byte: number): boolean {
+  return byte <= 0xff && CLASS[byte]! !== 0;
+}
+
+/** True for what tokens are made of; false for NaN. */
+export function isTokenByte(byte: number): boolean {
+  return byte <= 0x7f && (CLASS[byte]! & TOKEN) !== 0;
+}
+
 function isWhitespace(byte: number): boolean {
   return byte === 0x20 || byte === 0x09;
 }

@@ -1,15 +1,15 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { LogLine } from '../harness/run-sallyport.ts';
-import { type Entry, idOf, type Ledger } from './ledger.ts';
+import { type Entry, idOf, type Ledger, REFUSED_PATH } from './ledger.ts';
 
 /** What the access log holds. */
 export interface Logged {
   /** By id: lines, and the status of the first. */
   readonly lines: ReadonlyMap<number, { count: number; status: number; statusDetails: string }>;
   readonly requests: number;
-  /** Heads that were no requests have no path. */
-  readonly pathless: number;
+  /** Heads that were refused; what was no request at all has no path. */
+  readonly refused: number;
   readonly connections: number;
   /** `targetProxy statusDetails`, of requests and connections. */
   readonly words: ReadonlyMap<string, number>;
@@ -28,7 +28,7 @@ interface RequestLine extends LogLine {
 export async function readLog(file: string, others: readonly LogLine[]): Promise<Logged> {
   const lines = new Map<number, { count: number; status: number; statusDetails: string }>();
   const words = new Map<string, number>();
-  const sums = { requests: 0, pathless: 0, connections: 0, handshakeFailures: 0 };
+  const sums = { requests: 0, refused: 0, connections: 0, handshakeFailures: 0 };
   const take = (line: RequestLine) => {
     if (line.msg === 'handshake') sums.handshakeFailures += 1 + (line.suppressed ?? 0);
     if (line.msg === 'handshakes') sums.handshakeFailures += line.suppressed ?? 0;
@@ -38,7 +38,7 @@ export async function readLog(file: string, others: readonly LogLine[]): Promise
     if (line.msg === 'connection') return void sums.connections++;
     sums.requests++;
     const url = line.httpRequest?.requestUrl;
-    if (url === undefined) return void sums.pathless++;
+    if (url === undefined || url.endsWith(REFUSED_PATH)) return void sums.refused++;
     const kept = lines.get(idOf(url));
     if (kept !== undefined) kept.count++;
     else lines.set(idOf(url), { count: 1, status: line.httpRequest!.status, statusDetails: line.statusDetails ?? '' });
@@ -79,8 +79,8 @@ export function settle(ledger: Ledger, logged: Logged): Accounts {
     if (ledger.entries[id] === undefined) mistakes.push(`a line is about request ${id}, which nobody sent`);
   }
   const { carried, unsure } = ledger.streams;
-  if (logged.pathless !== ledger.refused)
-    mistakes.push(`${ledger.refused} heads were refused, and ${logged.pathless} lines say so`);
+  if (logged.refused !== ledger.refused)
+    mistakes.push(`${ledger.refused} heads were refused, and ${logged.refused} lines say so`);
   if (logged.connections < carried || logged.connections > carried + unsure)
     mistakes.push(`${carried} streams (and ${unsure} that may not have begun), and ${logged.connections} lines`);
   for (const [word, count] of logged.words) {

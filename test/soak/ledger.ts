@@ -55,4 +55,7 @@ export function idOf(path: string): number {
   return id === undefined ? -1 : Number(id);
 }
 
+/** What heads ask for that are sent to be refused. */
+export const REFUSED_PATH = '/refused';
+
 const MAX_DEFECTS = 50;

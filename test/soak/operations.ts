@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import WebSocket from 'ws';
 import { BODY_BYTES, CUT_BYTES, EVENTS } from './backends.ts';
 import type { Answer, Ask, Client, Door } from './client.ts';
+import { REFUSED_PATH } from './ledger.ts';
 
 /** What a user of the soak does, how often beside the others, and the doing. Each settles, one way or the other. */
 export interface Operation {
@@ -230,7 +231,7 @@ function rawAnswer(socket: Socket, text: string): Promise<string> {
   return new Promise((resolve) => socket.on('close', () => resolve(received)));
 }
 
-/** Heads that no parser takes: the log has a line for each, without its path. */
+/** Heads that are refused: the log has a line for each, without its path where that could not be read. */
 async function badRequest(client: Client): Promise<void> {
   const { doors, random, ledger } = client;
   const socket =
@@ -306,9 +307,9 @@ const ECHOED = Buffer.concat([Buffer.from([0x82, PAYLOAD.length]), PAYLOAD]);
 const CLOSE_FRAME = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
 const CANCEL = 8; // RFC 9113 section 7
 const BAD_HEADS = [
-  'GET / HTTP/1.1\r\nHost: http.proxy.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: http.proxy.test\r\nName : value\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: http.proxy.test\r\nContent-Length: +1\r\n\r\n',
-  'GET / HTTP/9.9\r\nHost: http.proxy.test\r\n\r\n',
+  `GET ${REFUSED_PATH} HTTP/1.1\r\nHost: http.proxy.test\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  `GET ${REFUSED_PATH} HTTP/1.1\r\nHost: http.proxy.test\r\nName : value\r\n\r\n`,
+  `GET ${REFUSED_PATH} HTTP/1.1\r\nHost: http.proxy.test\r\nContent-Length: +1\r\n\r\n`,
+  `GET ${REFUSED_PATH} HTTP/9.9\r\nHost: http.proxy.test\r\n\r\n`,
   'nonsense\r\n\r\n',
 ];
