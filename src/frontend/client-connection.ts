@@ -23,7 +23,6 @@ export interface ConnectionHome {
  * newest `onExchange` of that proxy.
  */
 export class ClientConnection implements ConnectionFacts {
-  readonly id: string;
   remoteAddress: string;
   remotePort: number;
   localAddress: string;
@@ -39,21 +38,25 @@ export class ClientConnection implements ConnectionFacts {
   serialised: object | null;
   hops: string | null;
   readonly #home: ConnectionHome;
+  readonly #serial: number;
   /** undefined: nobody has asked yet. */
   #place: Place | null | undefined;
   /** Set once, when the handshake is over. */
   tls: HandshakeFacts | null;
   /** Who made the verdict on its client; null: nobody, it was not asked. */
   judgedBy: ClientAuthentication | null;
+  /** Told of its end while it lasts; null before and after. */
+  handshake: { onClosed(): void } | null;
+  /** Connection: close or GOAWAY, and the end after what runs; null until its door has it. */
+  drain: (() => void) | null;
   /** Judges its client by the newest proxy; null until its handshake is over. */
-  onUnjudged: (() => void) | null;
+  onUnjudged: ((connection: ClientConnection) => void) | null;
   /** Wall time at which the verdict on the client's certificate ends. */
   validUntilMs: number;
   /** Its client is not, or no longer, authenticated as the newest proxy wants: what comes after its current exchange is not served. */
   isExpelled: boolean;
 
   constructor(rawSocket: Socket, home: ConnectionHome) {
-    this.id = nextConnectionId();
     this.remoteAddress = plainAddress(rawSocket.remoteAddress ?? '');
     this.remotePort = rawSocket.remotePort ?? 0;
     this.localAddress = plainAddress(rawSocket.localAddress ?? '');
@@ -67,12 +70,19 @@ export class ClientConnection implements ConnectionFacts {
     this.serialised = null;
     this.hops = null;
     this.#home = home;
+    this.#serial = ++connectionCount;
     this.#place = undefined;
     this.tls = null;
     this.judgedBy = clientAuthenticationOf(this.proxy);
+    this.handshake = null;
+    this.drain = null;
     this.onUnjudged = null;
     this.validUntilMs = Number.POSITIVE_INFINITY;
     this.isExpelled = false;
+  }
+
+  get id(): string {
+    return `${PROCESS_ID}-${this.#serial.toString(36)}`;
   }
 
   get isSecure(): boolean {
@@ -112,7 +122,7 @@ export class ClientConnection implements ConnectionFacts {
   /** Hands an exchange to whoever forwards it. A throw there is a defect, but one of a single exchange. */
   deliver(exchange: Exchange): void {
     const newest = this.#home.current();
-    if (clientAuthenticationOf(newest) !== this.judgedBy) this.onUnjudged?.();
+    if (clientAuthenticationOf(newest) !== this.judgedBy) this.onUnjudged?.(this);
     if (this.isExpelled) {
       exchange.abort(new ProxyError('client_cert_validation_failed', { phase: 'head', detail: EXPELLED }));
       return;
@@ -141,11 +151,6 @@ function plainAddress(address: string): string {
 const EXPELLED = 'the connection ends: its client is not authenticated as the configuration now wants';
 
 let connectionCount = 0;
-
-function nextConnectionId(): string {
-  connectionCount++;
-  return `${PROCESS_ID}-${connectionCount.toString(36)}`;
-}
 
 /** Ids of two processes, or of two starts of one, do not meet in a log. */
 const PROCESS_ID = randomBytes(4).toString('hex');

@@ -3,49 +3,42 @@ import type { ClientAuthentication } from './client-auth.ts';
 import { type ClientConnection, clientAuthenticationOf } from './client-connection.ts';
 import type { FrontendProxy } from './contract.ts';
 
-/** A connection after its handshake, as its door knows it. */
-export interface OpenConnection {
-  readonly connection: ClientConnection;
-  /** Connection: close or GOAWAY, and the end after what runs. */
-  drain(): void;
-}
-
 /**
  * Verdicts on clients outlive neither the trust that they were made under nor the certificates (security rule 21). Connections
  * whose client does not verify any more, or was never asked where the newest proxy asks, end after their current exchange, and what
  * then still runs (WebSocket, tunnel) after `drain.timeoutSec`.
  */
 export class ClientReview {
-  readonly #open = new Map<ClientConnection, OpenConnection>();
+  readonly #connections: ReadonlySet<ClientConnection>;
   readonly #deadlines = new Map<ClientConnection, Deadline>();
 
-  opened(open: OpenConnection): void {
-    this.#open.set(open.connection, open);
+  /** `connections`: those that are there at the moment; who is still in its handshake is judged when that is over. */
+  constructor(connections: ReadonlySet<ClientConnection>) {
+    this.#connections = connections;
   }
 
   closed(connection: ClientConnection): void {
-    this.#open.delete(connection);
+    if (!connection.isExpelled) return;
     this.#deadlines.get(connection)?.cancel();
     this.#deadlines.delete(connection);
   }
 
   /** The proxy may have changed: every connection that it has not judged yet is judged, some at a time. */
   review(proxy: FrontendProxy, atMs: number, timeoutMs: number): void {
-    this.#reviewSome([...this.#open.values()], 0, proxy, atMs, timeoutMs);
+    this.#reviewSome([...this.#connections], 0, proxy, atMs, timeoutMs);
   }
 
-  reviewOne(open: OpenConnection, proxy: FrontendProxy, atMs: number, timeoutMs: number): void {
-    const { connection } = open;
+  reviewOne(connection: ClientConnection, proxy: FrontendProxy, atMs: number, timeoutMs: number): void {
     const wanted = clientAuthenticationOf(proxy);
     if (connection.judgedBy === wanted || connection.isExpelled) return;
     // where nobody asks any more, what was verified stays so until it runs out
     if (wanted === null || isStillAuthenticated(connection, wanted, atMs)) connection.judgedBy = wanted;
-    else this.#expel(open, timeoutMs);
+    else this.#expel(connection, timeoutMs);
   }
 
   /** A connection whose turn has not come is judged before its next exchange (client-connection.ts). */
   #reviewSome(
-    all: readonly OpenConnection[],
+    all: readonly ClientConnection[],
     from: number,
     proxy: FrontendProxy,
     atMs: number,
@@ -53,32 +46,34 @@ export class ClientReview {
   ): void {
     const to = Math.min(from + AT_A_TIME, all.length);
     for (let i = from; i < to; i++) {
-      const open = all[i]!;
-      if (this.#open.has(open.connection)) this.reviewOne(open, proxy, atMs, timeoutMs);
+      const connection = all[i]!;
+      if (isOpen(connection) && this.#connections.has(connection)) this.reviewOne(connection, proxy, atMs, timeoutMs);
     }
     if (to < all.length) setImmediate(() => this.#reviewSome(all, to, proxy, atMs, timeoutMs));
   }
 
   /** Ends connections whose certificate, or one above it, has run out, unless another path still verifies. */
   sweep(atMs: number, timeoutMs: number): void {
-    for (const open of this.#open.values()) {
-      const { connection } = open;
-      if (connection.validUntilMs >= atMs || connection.isExpelled) continue;
+    for (const connection of this.#connections) {
+      if (connection.validUntilMs >= atMs || connection.isExpelled || !isOpen(connection)) continue;
       const { judgedBy } = connection;
-      if (judgedBy === null || !isStillAuthenticated(connection, judgedBy, atMs)) this.#expel(open, timeoutMs);
+      if (judgedBy === null || !isStillAuthenticated(connection, judgedBy, atMs)) this.#expel(connection, timeoutMs);
     }
   }
 
-  #expel(open: OpenConnection, timeoutMs: number): void {
-    const { connection } = open;
+  #expel(connection: ClientConnection, timeoutMs: number): void {
     if (connection.isExpelled) return;
     connection.isExpelled = true;
     this.#deadlines.set(
       connection,
       startDeadline(timeoutMs, () => connection.rawSocket.destroy()),
     );
-    open.drain();
+    connection.drain?.();
   }
+}
+
+function isOpen({ drain }: ClientConnection): boolean {
+  return drain !== null;
 }
 
 /** Judges the chain that the client sent in its handshake; a verdict that stands is what its next exchanges show. */

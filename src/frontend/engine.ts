@@ -40,7 +40,8 @@ interface Engine {
 export class EngineSet {
   readonly #clock: Clock;
   readonly #engines = new WeakMap<TlsTermination, Map<string, Engine>>();
-  readonly #waiting = new WeakMap<Socket, EngineClient>();
+  /** The last one that was asked for: most proxies serve one certificate. */
+  #recent: { readonly tls: TlsTermination; readonly choice: EngineChoice; readonly server: Server } | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -48,11 +49,19 @@ export class EngineSet {
 
   /** Hands a socket, whose first bytes were put back, to the engine. */
   start(tls: TlsTermination, choice: EngineChoice, socket: Socket, client: EngineClient): void {
-    this.#waiting.set(socket, client);
+    (socket as WaitingSocket)[WAITING] = client;
     this.#engineFor(tls, choice).emit('connection', socket);
   }
 
   #engineFor(tls: TlsTermination, choice: EngineChoice): Server {
+    const recent = this.#recent;
+    if (recent !== null && recent.tls === tls && isSameChoice(recent.choice, choice)) return recent.server;
+    const server = this.#find(tls, choice);
+    this.#recent = { tls, choice, server };
+    return server;
+  }
+
+  #find(tls: TlsTermination, choice: EngineChoice): Server {
     let engines = this.#engines.get(tls);
     if (engines === undefined) {
       engines = new Map();
@@ -85,27 +94,38 @@ export class EngineSet {
     const engine = createServer({
       ...(tls.clientAuthentication?.engineOptions(options) ?? options),
       ...(alpn === null ? {} : { ALPNProtocols: alpn === 'h2' ? ['h2', 'http/1.1'] : ['http/1.1'] }),
+      handshakeTimeout: -1, // none of node:tls's, a timer for each socket: the handshake's own deadline is shorter
     });
     engine.on('secureConnection', (socket) => {
-      const client = this.#take(socket);
+      const client = take(socket);
       if (client === undefined) socket.destroy();
       else client.onSecure(socket);
     });
     engine.on('tlsClientError', (error, socket) => {
-      this.#take(socket)?.onTlsError(error);
+      take(socket)?.onTlsError(error);
       socket.destroy(); // a tls.Server leaves that to us
     });
     return engine;
   }
+}
 
-  /** node:tls gives no public way from a TLS socket to the socket that it was made of. */
-  #take(socket: TLSSocket): EngineClient | undefined {
-    const raw = (socket as { _parent?: Socket })._parent;
-    if (raw === undefined) return undefined;
-    const client = this.#waiting.get(raw);
-    this.#waiting.delete(raw);
-    return client;
-  }
+/** Whoever waits for it, once. node:tls gives no public way from a TLS socket to the socket that it was made of. */
+function take(socket: TLSSocket): EngineClient | undefined {
+  const raw = (socket as { _parent?: WaitingSocket })._parent;
+  const client = raw?.[WAITING];
+  if (raw !== undefined) raw[WAITING] = undefined;
+  return client;
+}
+
+function isSameChoice(a: EngineChoice, b: EngineChoice): boolean {
+  return a.certificate === b.certificate && a.alpn === b.alpn && a.tickets === b.tickets;
+}
+
+const WAITING = Symbol('waiting for a handshake');
+
+/** On the socket itself: a WeakMap with an entry for each handshake would cost every collection. */
+interface WaitingSocket extends Socket {
+  [WAITING]?: EngineClient | undefined;
 }
 
 const MAX_ENGINES = 1024; // per proxy and listener: 40 MB; a certificate map may have 5000 entries

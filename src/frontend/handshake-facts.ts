@@ -1,8 +1,8 @@
-import type { TLSSocket } from 'node:tls';
+import type { CipherNameAndProtocol, TLSSocket } from 'node:tls';
 import type { ClientCertificateFacts } from '../http/client-certificate.ts';
 import type { TlsFacts } from '../http/exchange.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
-import { cipherSuiteCode } from '../tls/cipher-suite-names.ts';
+import { cipherSuiteHex } from '../tls/cipher-suite-names.ts';
 import type { ClientHello } from '../tls/client-hello.ts';
 import { fingerprints } from '../tls/fingerprints.ts';
 import { helloOffer } from '../tls/hello-offer.ts';
@@ -35,12 +35,16 @@ export class HandshakeFacts implements TlsFacts {
     certificate: CertificateEntry,
     sslPolicy: string | null,
   ) {
-    this.protocol = socket.getProtocol() ?? '';
-    this.cipher = socket.getCipher()?.standardName ?? '';
-    this.cipherCode = (cipherSuiteCode(this.cipher) ?? 0).toString(16).padStart(4, '0');
-    this.resumed = socket.isSessionReused();
+    const cipher = socket.getCipher() as CipherNameAndProtocol | null;
+    // the version of a suite is the first that has it, and TLS 1.3 shares none with those before: one call less into OpenSSL
+    const protocol = cipher?.version === 'TLSv1.3' ? cipher.version : (socket.getProtocol() ?? '');
     const isAsPredicted =
-      negotiation.ok && negotiation.version === this.protocol && negotiation.suite.name === this.cipher;
+      negotiation.ok && negotiation.version === protocol && negotiation.suite.name === cipher?.standardName;
+    this.resumed = socket.isSessionReused();
+    // where they are the same, our own texts: whoever looks something up by them finds their hashes made
+    this.protocol = isAsPredicted ? negotiation.version : protocol;
+    this.cipher = isAsPredicted ? negotiation.suite.name : (cipher?.standardName ?? '');
+    this.cipherCode = cipherSuiteHex(this.cipher);
     this.group = isAsPredicted && !this.resumed ? (negotiation.group?.name ?? null) : null;
     this.sni = hello.serverName;
     this.alpn = socket.alpnProtocol === false || socket.alpnProtocol === null ? null : socket.alpnProtocol;

@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { http2Allowed } from '../tls/alpn.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
-import { HelloReader } from '../tls/client-hello.ts';
+import { type ClientHello, HelloReader } from '../tls/client-hello.ts';
 import {
   alertRecord,
   type HandshakeFailureCause,
@@ -47,38 +47,42 @@ export class Handshake implements EngineClient {
   readonly #tls: TlsTermination;
   readonly #owner: HandshakeOwner;
   readonly #socket: Socket;
-  readonly #reader: HelloReader;
   readonly #startedAtMs: number;
   readonly #deadline: Deadline;
   readonly #onReadable: () => void;
-  readonly #onEnd: () => void;
+  /** Until there is a hello, or something else. */
+  #reader: HelloReader | null;
+  #hello: ClientHello | null;
   #certificate: CertificateEntry | null;
   #negotiation: Negotiation | null;
   /** CPU time of the thread when an engine that authenticates took over. */
   #cpuMs: number;
-  #isPeeking: boolean;
   #isOver: boolean;
 
-  constructor(owner: HandshakeOwner, connection: ClientConnection, tls: TlsTermination, acceptedAtMs: number) {
+  constructor(
+    owner: HandshakeOwner,
+    connection: ClientConnection,
+    tls: TlsTermination,
+    acceptedAtMs: number,
+    nowMs: number,
+  ) {
     this.connection = connection;
     this.#tls = tls;
     this.#owner = owner;
     this.#socket = connection.rawSocket;
-    this.#reader = new HelloReader();
     this.#startedAtMs = acceptedAtMs;
-    const restMs = acceptedAtMs + owner.timeouts.handshakeMs - owner.clock.monotonicMs();
+    const restMs = acceptedAtMs + owner.timeouts.handshakeMs - nowMs;
     this.#deadline = startDeadline(Math.max(0, restMs), () => this.#onDeadline());
+    this.#reader = new HelloReader();
+    this.#hello = null;
     this.#certificate = null;
     this.#negotiation = null;
     this.#cpuMs = 0;
-    this.#isPeeking = true;
     this.#isOver = false;
     this.#onReadable = () => this.#read();
-    this.#onEnd = () => this.#fail({ how: 'closed' }, 'destroy');
     this.#socket.on('readable', this.#onReadable);
-    this.#socket.on('end', this.#onEnd);
-    this.#socket.on('error', ignore); // 'close' follows
-    this.#socket.on('close', () => this.#onClosed());
+    this.#socket.on('error', ignore); // 'close' follows, as it does when the client ends its side
+    connection.handshake = this;
   }
 
   onSecure(socket: TLSSocket): void {
@@ -86,12 +90,13 @@ export class Handshake implements EngineClient {
       socket.destroy();
       return;
     }
-    const hello = this.#reader.hello!;
+    const hello = this.#hello!;
+    const negotiation = this.#negotiation!;
     if (!isSniAsPeeked(socket, hello.serverNameAsSent)) {
       this.#refuse('malformed_hello', 'the SNI changed during the handshake', 'destroy');
       return;
     }
-    const facts = new HandshakeFacts(socket, hello, this.#negotiation!, this.#certificate!, this.#tls.sslPolicyName);
+    const facts = new HandshakeFacts(socket, hello, negotiation, this.#certificate!, this.#tls.sslPolicyName);
     const client = this.#authenticate(socket);
     if (client === 'refused') return;
     if (facts.alpn === 'h2' && !this.#isHttp2Allowed(facts)) {
@@ -103,7 +108,7 @@ export class Handshake implements EngineClient {
     this.#finish();
     const durationMs = this.#owner.clock.monotonicMs() - this.#startedAtMs;
     this.connection.events.onHandshake(this.connection, facts, durationMs);
-    observeSecured(this.connection, this.#tls, hello, this.#negotiation!, facts, this.#owner.clock.wallMs());
+    observeSecured(this.connection, this.#tls, hello, negotiation, facts, this.#owner.clock.wallMs());
     this.#owner.onSecured(socket, this.connection);
   }
 
@@ -140,31 +145,36 @@ export class Handshake implements EngineClient {
     costlyClients.refused(this.connection.remoteAddress, chain, cpuMs - this.#cpuMs, clock.monotonicMs());
   }
 
+  /** Its socket is gone. */
+  onClosed(): void {
+    this.#fail({ how: 'closed' }, 'destroy');
+  }
+
   #read(): void {
+    const reader = this.#reader;
+    if (reader === null) return;
     let chunk: Buffer | null;
     // biome-ignore lint/suspicious/noAssignInExpressions: the form that node:stream documents
     while ((chunk = this.#socket.read() as Buffer | null) !== null) {
-      if (this.#reader.push(chunk) !== 'need-more') {
-        this.#onPeeked();
-        return;
-      }
+      if (reader.push(chunk) === 'need-more') continue;
+      this.#onPeeked(reader);
+      return;
     }
   }
 
-  #onPeeked(): void {
+  #onPeeked(reader: HelloReader): void {
     this.#stopPeeking();
-    const reader = this.#reader;
-    if (reader.status === 'hello') {
-      this.#chooseAndStart();
+    this.#hello = reader.hello;
+    if (reader.hello !== null) {
+      this.#chooseAndStart(reader.hello, reader.bytes);
       return;
     }
     const cause: HandshakeFailureCause = { how: 'hello', status: reader.status, detail: reader.detail };
     this.#fail(cause, reader.status === 'plain-http' ? 'plain-http' : 'alert');
   }
 
-  #chooseAndStart(): void {
+  #chooseAndStart(hello: ClientHello, bytes: Buffer): void {
     const tls = this.#tls;
-    const hello = this.#reader.hello!;
     if (tls.clientAuthentication !== null) {
       if (this.#owner.costlyClients.isPenalised(this.connection.remoteAddress, this.#owner.clock.monotonicMs())) {
         this.#refuse('client_cert_validation_unavailable', PENALISED, 'destroy');
@@ -184,7 +194,7 @@ export class Handshake implements EngineClient {
     this.#negotiation = negotiation;
     const isHttp2 = !negotiation.ok || http2Allowed(negotiation.version, negotiation.suite);
     const alpn = this.connection.proxy.traffic.kind === 'stream' ? null : isHttp2 ? 'h2' : 'http/1.1';
-    this.#socket.unshift(this.#reader.bytes);
+    this.#socket.unshift(bytes);
     const version = negotiation.ok ? negotiation.version : null;
     const tickets = tls.ticketGeneration(choice.entry, version, hello.ticketKeyName);
     this.#owner.engines.start(tls, { certificate: choice.entry, alpn, tickets }, this.#socket, this);
@@ -201,30 +211,19 @@ export class Handshake implements EngineClient {
     this.#fail({ how: 'timeout' }, 'destroy');
   }
 
-  #onClosed(): void {
-    this.#fail({ how: 'closed' }, 'destroy');
-  }
-
   #refuse(reason: HandshakeFailureReason, detail: string, farewell: Farewell): void {
     this.#fail({ how: 'refused', reason, detail }, farewell);
   }
 
   #fail(cause: HandshakeFailureCause, farewell: Farewell): void {
     if (this.#isOver) return;
+    const hello = this.#hello;
+    const negotiation = this.#negotiation;
     this.#finish();
-    const { hello } = this.#reader;
     const verdict = handshakeFailureReason(hello, this.#tls.policy, this.#certificate, cause);
     reportHandshakeFailure(this.connection, hello, verdict, this.#owner.clock.monotonicMs() - this.#startedAtMs);
     if (hello !== null) {
-      observeFailed(
-        this.connection,
-        this.#tls,
-        hello,
-        this.#negotiation,
-        cause,
-        verdict.reason,
-        this.#owner.clock.wallMs(),
-      );
+      observeFailed(this.connection, this.#tls, hello, negotiation, cause, verdict.reason, this.#owner.clock.wallMs());
     }
     if (farewell === 'leave') return;
     const lastWords = lastWordsOf(farewell, verdict.reason);
@@ -232,18 +231,21 @@ export class Handshake implements EngineClient {
     else sayGoodbye(this.#socket, lastWords, this.#owner.timeouts.discardMs);
   }
 
+  /** What is only for the handshake is let go: a TLS socket lives on in V8's old space, long after it was closed. */
   #finish(): void {
     this.#isOver = true;
     this.#deadline.cancel();
     this.#stopPeeking();
+    this.#hello = null;
+    this.#negotiation = null;
+    this.connection.handshake = null;
     this.#owner.onHandshakeOver(this);
   }
 
   #stopPeeking(): void {
-    if (!this.#isPeeking) return;
-    this.#isPeeking = false;
+    if (this.#reader === null) return;
+    this.#reader = null;
     this.#socket.removeListener('readable', this.#onReadable);
-    this.#socket.removeListener('end', this.#onEnd);
   }
 }
 

@@ -2,7 +2,7 @@ import { type BlockList, createServer, type Server, type Socket } from 'node:net
 import { type Clock, systemClock } from '../base/clock.ts';
 import { startDeadline } from '../base/deadline.ts';
 import { Admission, openFileLimit, type Refusal } from './admission.ts';
-import { ClientConnection, type ConnectionHome } from './client-connection.ts';
+import { ClientConnection, type ConnectionHome, clientAuthenticationOf } from './client-connection.ts';
 import { ClientReview } from './client-review.ts';
 import { CostlyClients } from './costly-clients.ts';
 import { EngineSet } from './engine.ts';
@@ -34,7 +34,7 @@ export interface ListenerOptions extends ConnectionHome {
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Set<ClientConnection>();
   readonly #admission: Admission;
   readonly #http1: Http1Door;
   readonly #http2: Http2Door;
@@ -42,10 +42,16 @@ export class Listener {
   readonly #handshakes: HandshakeOwner;
   readonly #plainStarts: PlainStartOwner;
   readonly #proxiedStarts: ProxiedStartOwner;
-  readonly #review = new ClientReview();
+  readonly #review = new ClientReview(this.#connections);
   readonly #reviewTimer: NodeJS.Timeout;
   readonly #clock: Clock;
   readonly #whenEmpty: (() => void)[] = [];
+  /** By the newest proxy, unless that has judged it already. */
+  readonly #judge = (connection: ClientConnection): void => {
+    const proxy = this.#options.current();
+    if (connection.judgedBy === clientAuthenticationOf(proxy)) return;
+    this.#review.reviewOne(connection, proxy, this.#clock.wallMs(), this.#reviewTimeoutMs);
+  };
   #isDraining = false;
   #reviewTimeoutMs = DEFAULT_REVIEW_TIMEOUT_MS;
   #pausedFor: string | null = null;
@@ -92,7 +98,7 @@ export class Listener {
 
   /** Open connections, handshakes included. */
   get connections(): number {
-    return this.#sockets.size;
+    return this.#connections.size;
   }
 
   /** The bound port, after listen(). */
@@ -148,7 +154,7 @@ export class Listener {
     this.#http2.closeNow();
     this.#streams.closeNow();
     setImmediate(() => {
-      for (const socket of this.#sockets) socket.destroy(); // streams have been reset by then (tls/reset-socket.ts)
+      for (const { rawSocket } of this.#connections) rawSocket.destroy(); // streams have been reset by then (tls/reset-socket.ts)
     });
     return this.#empty();
   }
@@ -178,10 +184,10 @@ export class Listener {
       return;
     }
     connection.countedAs = counted;
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#onClosed(socket, connection));
+    this.#connections.add(connection);
+    socket.on('close', () => this.#onClosed(connection));
     const acceptedAtMs = this.#clock.monotonicMs();
-    if (balancers === null) this.#begin(connection, acceptedAtMs);
+    if (balancers === null) this.#begin(connection, acceptedAtMs, acceptedAtMs);
     else new ProxiedStart(this.#proxiedStarts, connection, acceptedAtMs);
   }
 
@@ -193,13 +199,13 @@ export class Listener {
       return;
     }
     if (conveyed) connection.countedAs = remoteAddress;
-    this.#begin(connection, acceptedAtMs);
+    this.#begin(connection, acceptedAtMs, this.#clock.monotonicMs());
   }
 
-  #begin(connection: ClientConnection, acceptedAtMs: number): void {
+  #begin(connection: ClientConnection, acceptedAtMs: number, nowMs: number): void {
     const { tls, traffic } = connection.proxy;
     if (tls !== null) {
-      new Handshake(this.#handshakes, connection, tls, acceptedAtMs);
+      new Handshake(this.#handshakes, connection, tls, acceptedAtMs, nowMs);
     } else if (traffic.kind === 'stream') {
       this.#admission.handshakeOver();
       this.#onOpen(connection.rawSocket, connection, 'http1');
@@ -213,21 +219,19 @@ export class Listener {
     const isStream = connection.proxy.traffic.kind === 'stream';
     const door = isStream ? this.#streams : protocol === 'http2' ? this.#http2 : this.#http1;
     if (door === this.#http1) socket.allowHalfOpen = true; // a client that ends its side after the request still gets the response
-    const open = { connection, drain: door.accept(socket, connection) };
-    this.#review.opened(open);
-    socket.on('close', () => this.#review.closed(connection));
-    connection.onUnjudged = () => {
-      this.#review.reviewOne(open, this.#options.current(), this.#clock.wallMs(), this.#reviewTimeoutMs);
-    };
-    connection.onUnjudged(); // a reload may have come during its handshake
+    connection.drain = door.accept(socket, connection);
+    connection.onUnjudged = this.#judge;
+    this.#judge(connection); // a reload may have come during its handshake
     if (this.#isDraining) door.drain(); // it was in its handshake when the others were told
   }
 
-  #onClosed(socket: Socket, connection: ClientConnection): void {
-    this.#sockets.delete(socket);
+  #onClosed(connection: ClientConnection): void {
+    connection.handshake?.onClosed();
+    this.#connections.delete(connection);
+    this.#review.closed(connection);
     this.#admission.leave(connection.countedAs);
     this.#resumed();
-    if (this.#sockets.size === 0) this.#settle();
+    if (this.#connections.size === 0) this.#settle();
   }
 
   #refuse(connection: ClientConnection, refusal: Refusal): void {
@@ -255,7 +259,7 @@ export class Listener {
   #empty(): Promise<void> {
     return new Promise((resolve) => {
       this.#whenEmpty.push(resolve);
-      if (this.#sockets.size === 0) this.#settle();
+      if (this.#connections.size === 0) this.#settle();
     });
   }
 

@@ -5,20 +5,20 @@ import type { ClientHello } from './client-hello.ts';
 /** Parses bytes[start, end) of a ClientHello without its header; a string says what is wrong with it. */
 export function parseHello(bytes: Buffer, start: number, end: number, recordVersion: number): ClientHello | string {
   if (end - start < 35) return 'ClientHello shorter than its fixed part';
-  const legacyVersion = bytes.readUInt16BE(start);
+  const legacyVersion = uint16(bytes, start);
   if (legacyVersion >> 8 !== 3) return `ClientHello of version ${legacyVersion >> 8}.x`;
   let at = start + 34; // version and random
   const sessionIdBytes = bytes[at]!;
   if (sessionIdBytes > 32) return 'session id over 32 bytes';
   at += 1 + sessionIdBytes;
   if (at + 2 > end) return 'truncated at the cipher suites';
-  const suitesEnd = at + 2 + bytes.readUInt16BE(at);
+  const suitesEnd = at + 2 + uint16(bytes, at);
   at += 2;
   if (suitesEnd > end || suitesEnd === at || (suitesEnd - at) % 2 !== 0) return 'bad length of the cipher suites';
   const cipherSuites: number[] = [];
   let fallbackScsv = false;
   for (; at < suitesEnd; at += 2) {
-    const code = bytes.readUInt16BE(at);
+    const code = uint16(bytes, at);
     if (code === FALLBACK_SCSV) fallbackScsv = true;
     if (!isGrease(code)) cipherSuites.push(code);
   }
@@ -39,7 +39,7 @@ export function parseHello(bytes: Buffer, start: number, end: number, recordVers
     end - start + 4,
   );
   if (at === end) return hello; // TLS <= 1.2 without extensions
-  if (at + 2 > end || at + 2 + bytes.readUInt16BE(at) !== end) return 'bad length of the extensions';
+  if (at + 2 > end || at + 2 + uint16(bytes, at) !== end) return 'bad length of the extensions';
   return parseExtensions(hello, bytes, at + 2, end);
 }
 
@@ -84,15 +84,18 @@ class Hello implements ClientHello {
 }
 
 function parseExtensions(hello: Hello, bytes: Buffer, start: number, end: number): ClientHello | string {
-  const seen = new Set<number>(); // a 64 KiB hello holds up to 16,000 of them
+  const types: number[] = [];
+  let many: Set<number> | null = null; // a 64 KiB hello holds up to 16,000 of them, an ordinary one under 20
   let at = start;
   while (at < end) {
     if (at + 4 > end) return 'truncated extension';
-    const type = bytes.readUInt16BE(at);
-    const dataEnd = at + 4 + bytes.readUInt16BE(at + 2);
+    const type = uint16(bytes, at);
+    const dataEnd = at + 4 + uint16(bytes, at + 2);
     if (dataEnd > end) return `extension ${type} reaches past the end`;
-    if (seen.has(type)) return `extension ${type} occurs twice`; // RFC 8446 §4.2
-    seen.add(type);
+    if (many === null ? types.includes(type) : many.has(type)) return `extension ${type} occurs twice`; // RFC 8446 §4.2
+    types.push(type);
+    if (many !== null) many.add(type);
+    else if (types.length === FEW_EXTENSIONS) many = new Set(types);
     if (hello.hasPreSharedKey) return 'pre_shared_key is not the last extension'; // RFC 8446 §4.2.11
     if (!isGrease(type)) hello.extensions.push(type);
     const error = parseExtension(hello, type, bytes, at + 4, dataEnd);
@@ -147,18 +150,20 @@ function parseExtension(hello: Hello, type: number, bytes: Buffer, at: number, e
 
 /** RFC 6066 §3 allows one name a type and knows one type. */
 function parseServerName(hello: Hello, bytes: Buffer, start: number, end: number): string {
-  if (end - start < 5 || start + 2 + bytes.readUInt16BE(start) !== end) return 'bad server_name';
+  if (end - start < 5 || start + 2 + uint16(bytes, start) !== end) return 'bad server_name';
   if (bytes[start + 2] !== 0) return 'server_name of an unknown type';
   const nameStart = start + 5;
-  const nameEnd = nameStart + bytes.readUInt16BE(start + 3);
+  const nameEnd = nameStart + uint16(bytes, start + 3);
   if (nameEnd > end) return 'bad server_name';
   if (nameEnd < end) return 'several server names';
   if (nameEnd - nameStart > MAX_NAME_BYTES + 1) return 'server name over 253 bytes';
   let colon = false;
+  let upperCase = false;
   let emptyLabel = nameEnd === nameStart;
   for (let i = nameStart; i < nameEnd; i++) {
     const byte = bytes[i]!;
     if (byte === COLON) colon = true;
+    else if (byte >= UPPER_A && byte <= UPPER_Z) upperCase = true;
     else if (!isNameByte(byte)) return 'server name with bytes outside [A-Za-z0-9._-]';
     if (byte === DOT && (i === nameStart || bytes[i - 1] === DOT)) emptyLabel = true;
   }
@@ -168,26 +173,30 @@ function parseServerName(hello: Hello, bytes: Buffer, start: number, end: number
   if (colon) return isIP(sent) === 6 ? '' : 'server name with bytes outside [A-Za-z0-9._-]';
   const name = bytes[nameEnd - 1] === DOT ? sent.slice(0, -1) : sent;
   if (name.length > MAX_NAME_BYTES) return 'server name over 253 bytes';
-  if (isIP(name) === 0) hello.serverName = name.toLowerCase(); // RFC 6066 §3: literals are not permitted; it counts as none
+  // RFC 6066 §3: literals are not permitted; it counts as none. One of IPv4 ends with a digit
+  if (isDigit(name.charCodeAt(name.length - 1)) && isIP(name) !== 0) return '';
+  hello.serverName = upperCase ? name.toLowerCase() : name;
   return '';
 }
 
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
+
+/** But for the upper-case letters. */
 function isNameByte(byte: number): boolean {
-  const lower = byte | 0x20;
-  return (
-    (lower >= 0x61 && lower <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte === DOT || byte === 0x2d || byte === 0x5f
-  );
+  return (byte >= 0x61 && byte <= 0x7a) || isDigit(byte) || byte === DOT || byte === 0x2d || byte === 0x5f;
 }
 
 /** Two-byte codes behind a length of `lengthBytes`; at least one of them (RFC 8446 §4.2); GREASE left out; null: bad. */
 function codeList(bytes: Buffer, start: number, end: number, lengthBytes: 1 | 2): number[] | null {
   if (end - start < lengthBytes) return null;
   let at = start + lengthBytes;
-  const length = lengthBytes === 1 ? bytes[start]! : bytes.readUInt16BE(start);
+  const length = lengthBytes === 1 ? bytes[start]! : uint16(bytes, start);
   if (at + length !== end || length === 0 || length % 2 !== 0) return null;
   const codes: number[] = [];
   for (; at < end; at += 2) {
-    const code = bytes.readUInt16BE(at);
+    const code = uint16(bytes, at);
     if (!isGrease(code)) codes.push(code);
   }
   return codes;
@@ -201,27 +210,26 @@ function byteList(bytes: Buffer, start: number, end: number): number[] | null {
 }
 
 function protocolNames(bytes: Buffer, start: number, end: number): string[] | null {
-  if (end - start < 4 || start + 2 + bytes.readUInt16BE(start) !== end) return null;
+  if (end - start < 4 || start + 2 + uint16(bytes, start) !== end) return null;
   const names: string[] = [];
   let at = start + 2;
   while (at < end) {
     const nameEnd = at + 1 + bytes[at]!;
     if (nameEnd > end || nameEnd === at + 1) return null; // RFC 7301 §3.1: no empty names
-    if (nameEnd - at !== 3 || !isGrease(bytes.readUInt16BE(at + 1)))
-      names.push(bytes.toString('latin1', at + 1, nameEnd));
+    if (nameEnd - at !== 3 || !isGrease(uint16(bytes, at + 1))) names.push(bytes.toString('latin1', at + 1, nameEnd));
     at = nameEnd;
   }
   return names;
 }
 
 function keyShareGroups(bytes: Buffer, start: number, end: number): number[] | null {
-  if (end - start < 2 || start + 2 + bytes.readUInt16BE(start) !== end) return null;
+  if (end - start < 2 || start + 2 + uint16(bytes, start) !== end) return null;
   const groups: number[] = [];
   let at = start + 2; // may be empty: the client asks for a HelloRetryRequest
   while (at < end) {
     if (at + 4 > end) return null;
-    const group = bytes.readUInt16BE(at);
-    const shareBytes = bytes.readUInt16BE(at + 2);
+    const group = uint16(bytes, at);
+    const shareBytes = uint16(bytes, at + 2);
     at += 4 + shareBytes;
     if (shareBytes === 0 || at > end) return null;
     if (!isGrease(group)) groups.push(group);
@@ -231,9 +239,9 @@ function keyShareGroups(bytes: Buffer, start: number, end: number): number[] | n
 
 function parsePreSharedKey(hello: Hello, bytes: Buffer, start: number, end: number): string {
   if (end - start < 2) return 'bad pre_shared_key';
-  const identitiesEnd = start + 2 + bytes.readUInt16BE(start);
+  const identitiesEnd = start + 2 + uint16(bytes, start);
   if (identitiesEnd > end || identitiesEnd - start < 4) return 'bad pre_shared_key';
-  const identityBytes = bytes.readUInt16BE(start + 2);
+  const identityBytes = uint16(bytes, start + 2);
   if (identityBytes === 0 || start + 4 + identityBytes > identitiesEnd) return 'bad pre_shared_key';
   hello.hasPreSharedKey = true;
   if (identityBytes >= TICKET_KEY_NAME_BYTES) hello.ticketKeyName = copyOf(bytes, start + 4);
@@ -245,6 +253,11 @@ function copyOf(bytes: Buffer, at: number): Buffer {
   return Buffer.from(bytes.subarray(at, at + TICKET_KEY_NAME_BYTES));
 }
 
+/** Without the checks of readUInt16BE: whoever calls has compared `at` with the end. */
+function uint16(bytes: Buffer, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+
 /** RFC 8701: 0x0a0a, 0x1a1a, … 0xfafa. */
 function isGrease(code: number): boolean {
   return (code & 0x0f0f) === 0x0a0a && code >> 8 === (code & 0xff);
@@ -253,5 +266,8 @@ function isGrease(code: number): boolean {
 const FALLBACK_SCSV = 0x5600; // RFC 7507
 const TICKET_KEY_NAME_BYTES = 16; // RFC 5077 §4, and OpenSSL
 const MAX_NAME_BYTES = 253; // RFC 1035 §2.3.4 as text
+const FEW_EXTENSIONS = 32; // up to here an array is searched faster than a set is filled
+const UPPER_A = 0x41;
+const UPPER_Z = 0x5a;
 const DOT = 0x2e;
 const COLON = 0x3a;

@@ -3,9 +3,9 @@ export function cipherSuiteName(code: number): string {
   return NAMES.get(code) ?? `0x${code.toString(16).padStart(4, '0')}`;
 }
 
-/** The code of an IANA name (`standardName` of node:tls's `getCipher()`), or null. */
-export function cipherSuiteCode(name: string): number | null {
-  return CODES.get(name) ?? null;
+/** The code of an IANA name (`standardName` of node:tls's `getCipher()`) as four hex digits; '0000' for a name that is not known. */
+export function cipherSuiteHex(name: string): string {
+  return CODES.get(name) ?? '0000';
 }
 
 // IANA "TLS Cipher Suites": what clients of this century offer, with the signalling values
@@ -78,4 +78,6 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [0xccaa, 'TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256'],
 ]);
 
-const CODES: ReadonlyMap<string, number> = new Map([...NAMES].map(([code, name]) => [name, code]));
+const CODES: ReadonlyMap<string, string> = new Map(
+  [...NAMES].map(([code, name]) => [name, code.toString(16).padStart(4, '0')]),
+);
