@@ -97,6 +97,33 @@ describe('HelloReader reads a hello', () => {
       serverNameAsSent: serverName,
     });
   });
+
+  test.each([
+    ['WWW.Example.TEST', 'www.example.test'],
+    ['www1', 'www1'],
+    ['10.1.2.3.test', '10.1.2.3.test'],
+    ['10.1.2.3.4', '10.1.2.3.4'],
+    ['10.1.2.3.', null],
+  ])('an SNI of %s is the name %s', (serverName, expected) => {
+    expect(parsedHello(helloBytes({ ...HELLO, serverName }))).toMatchObject({
+      serverName: expected,
+      serverNameAsSent: serverName,
+    });
+  });
+
+  test.each([1, 31, 32, 33, 3000])(
+    '%d extensions that nobody knows are no fault, and the same one twice is',
+    (count) => {
+      const extensions = Array.from({ length: count }, (_, i) => [3000 + i, Buffer.alloc(0)] as const);
+      const plain = { suites: [0x1301], extensions };
+      expect(parsedHello(records(helloMessage(plain), 16_384)).extensions).toHaveLength(count);
+      for (const again of [0, count - 1]) {
+        const reader = new HelloReader();
+        reader.push(records(helloMessage({ ...plain, extensions: [...extensions, extensions[again]!] }), 16_384));
+        expect(reader.detail).toBe(`extension ${3000 + again} occurs twice`);
+      }
+    },
+  );
 });
 
 describe('HelloReader is incremental', () => {
