@@ -1,5 +1,6 @@
 // hot path: every byte that an HTTP/1 client sends passes here.
 import type { ErrorCode } from '../base/errors.ts';
+import { badFieldLine, readFieldLines, requestLineOf } from './_http1-lines.ts';
 import type { HeaderList } from './exchange.ts';
 import { isFieldByte, isTokenByte } from './field-value.ts';
 import { MAX_HEAD_BYTES } from './request-head.ts';
@@ -350,69 +351,6 @@ export class Http1RequestReader {
   }
 }
 
-interface RequestLine {
-  readonly method: string;
-  readonly target: string;
-  readonly versionMajor: number;
-  readonly versionMinor: number;
-}
-
-/** `end`: where the line ends. null: it is not `METHOD SP target SP HTTP/x.y` (RFC 9112 section 3), byte for byte. */
-function requestLineOf(text: string, end: number): RequestLine | null {
-  let methodEnd = 0;
-  while (methodEnd < end && isTokenByte(text.charCodeAt(methodEnd))) methodEnd++;
-  if (methodEnd === 0 || methodEnd >= end || text.charCodeAt(methodEnd) !== SPACE) return null;
-  const targetEnd = end - VERSION_LENGTH - 1;
-  if (targetEnd <= methodEnd + 1 || text.charCodeAt(targetEnd) !== SPACE) return null;
-  for (let i = methodEnd + 1; i < targetEnd; i++) {
-    const byte = text.charCodeAt(i);
-    if (byte === SPACE || byte === TAB || !isFieldByte(byte)) return null;
-  }
-  if (!text.startsWith('HTTP/', targetEnd + 1) || text.charCodeAt(end - 2) !== DOT) return null;
-  const versionMajor = text.charCodeAt(end - 3) - ZERO;
-  const versionMinor = text.charCodeAt(end - 1) - ZERO;
-  if (versionMajor < 0 || versionMajor > 9 || versionMinor < 0 || versionMinor > 9) return null;
-  const target = text.slice(methodEnd + 1, targetEnd);
-  return { method: text.slice(0, methodEnd), target, versionMajor, versionMinor };
-}
-
-/**
- * Field lines (RFC 9112 section 5), each with its line break, into `fields`. Returns where the first one begins that is none, or -1.
- * No tab stands beside the value of Transfer-Encoding: parsers differ in whether it is part of it.
- */
-function readFieldLines(text: string, from: number, fields: string[]): number {
-  let lineStart = from;
-  while (lineStart < text.length) {
-    let at = lineStart;
-    while (isTokenByte(text.charCodeAt(at))) at++; // every line has an end, which is no token
-    if (at === lineStart || text.charCodeAt(at) !== COLON) return lineStart;
-    const name = text.slice(lineStart, at);
-    at++;
-    while (text.charCodeAt(at) === SPACE || text.charCodeAt(at) === TAB) at++;
-    const valueStart = at;
-    let valueEnd = at;
-    let byte = text.charCodeAt(at);
-    while (isFieldByte(byte)) {
-      at++;
-      if (byte !== SPACE && byte !== TAB) valueEnd = at;
-      byte = text.charCodeAt(at);
-    }
-    if (byte !== CR || text.charCodeAt(at + 1) !== LF) return lineStart;
-    if (isTransferEncoding(name) && text.slice(lineStart, at).includes('\t')) return lineStart;
-    fields.push(name, text.slice(valueStart, valueEnd));
-    lineStart = at + 2;
-  }
-  return -1;
-}
-
-function isTransferEncoding(name: string): boolean {
-  return name.length === 'transfer-encoding'.length && name.toLowerCase() === 'transfer-encoding';
-}
-
-function badFieldLine(before: number): string {
-  return `field line ${before + 1} is not NAME: value`;
-}
-
 /** -1: none. */
 function hexDigit(byte: number): number {
   if (byte >= ZERO && byte <= NINE) return byte - ZERO;
@@ -423,7 +361,6 @@ function hexDigit(byte: number): number {
 const NO_FIELDS: HeaderList = [];
 const LINE_END = '\r\n';
 const HEAD_END = '\r\n\r\n';
-const VERSION_LENGTH = 'HTTP/1.1'.length;
 const BAD_REQUEST_LINE = 'the first line is not METHOD SP target SP HTTP/x.y';
 const BAD_CHUNK: ErrorCode = 'invalid_chunk_framing';
 
@@ -445,14 +382,10 @@ const TRAILERS_LF = 13;
 const TRAILERS = 14;
 const BODY_ENDS = 15;
 
-const TAB = 0x09;
 const LF = 0x0a;
 const CR = 0x0d;
-const SPACE = 0x20;
-const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
-const COLON = 0x3a;
 const SEMICOLON = 0x3b;
 const LETTER_A = 0x61;
 const LETTER_F = 0x66;

@@ -295,13 +295,13 @@ async function textOf(message: IncomingMessage, length: number): Promise<string>
   return text;
 }
 
-const TOKEN = fc.string({ unit: fc.constantFrom(...'aZ9-_.!~'), minLength: 1, maxLength: 8 });
+const TOKEN = fc.string({ unit: fc.constantFrom(...'aZ9-_.!~'.split('')), minLength: 1, maxLength: 8 });
 const VALUE = fc
-  .string({ unit: fc.constantFrom(...'aZ9 ,;="\t/\xe9'), maxLength: 12 })
+  .string({ unit: fc.constantFrom(...'aZ9 ,;="\t/\xe9'.split('')), maxLength: 12 })
   .map((text) => text.replace(/^[ \t]+|[ \t]+$/g, ''));
 const NAME = TOKEN.map((name) => `X-${name}`);
 const FIELDS = fc.array(fc.tuple(NAME, VALUE), { maxLength: 4 });
-const BODY = fc.string({ unit: fc.constantFrom(...'GET /\r\n0;:\xff\0'), minLength: 1, maxLength: 30 });
+const BODY = fc.string({ unit: fc.constantFrom(...'GET /\r\n0;:\xff\0'.split('')), minLength: 1, maxLength: 30 });
 
 const COMPOSED = fc
   .record({
