@@ -39,6 +39,7 @@ import type {
   BackendService,
   Endpoint,
 } from '../backend/contract.ts';
+import { Expiring } from '../base/deadline-queue.ts';
 import { asProxyError, type ErrorCode, ProxyError } from '../base/errors.ts';
 import type { Exchange, ExchangeHandler, HeaderList } from '../http/exchange.ts';
 import { clientResponseHeaders, responseContentLength } from '../http/forwarding-headers.ts';
@@ -51,7 +52,6 @@ import type { RouteAction, ServiceRoute, WinningRule } from '../routing/route.ts
 import { UrlRedirect } from '../routing/url-redirect.ts';
 import { AttemptedEndpoints } from './attempted-endpoints.ts';
 import { backendRequest } from './backend-request.ts';
-import { Expiring } from './deadline-queue.ts';
 import { Download } from './download.ts';
 import { type FieldRules, NO_FIELD_RULES } from './field-rules.ts';
 import type { ForwarderContext } from './forwarder.ts';

@@ -2,12 +2,12 @@
 
 import type { BackendService } from '../backend/contract.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { DeadlineQueues } from '../base/deadline-queue.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ExchangeRecorder } from '../http/exchange-record.ts';
 import type { SpanSampling } from '../http/span-context.ts';
 import type { RandomSource } from '../routing/destination.ts';
 import type { UrlMatcher } from '../routing/match.ts';
-import { DeadlineQueues } from './deadline-queue.ts';
 import { ExchangeForward } from './exchange-forward.ts';
 import { ServiceFieldRules } from './field-rules.ts';
 import { type BodyRateLimits, RateFloor } from './rate-floor.ts';

@@ -1,5 +1,6 @@
 // hot path: onBodyData runs per chunk of the request body of a mirrored exchange.
 import type { BackendCall, BackendHandler, BackendRequest, BackendService, Requester } from '../backend/contract.ts';
+import { type DeadlineQueues, Expiring } from '../base/deadline-queue.ts';
 import { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
 import type { MirrorResult } from '../http/exchange-record.ts';
@@ -7,7 +8,6 @@ import { forwardableTrailers } from '../http/hop-by-hop.ts';
 import type { RemovedFields } from '../http/removed-fields.ts';
 import { portColon } from '../routing/match.ts';
 import { BodyCopy } from './body-copy.ts';
-import { type DeadlineQueues, Expiring } from './deadline-queue.ts';
 
 export interface MirrorTerms {
   readonly service: BackendService;

@@ -1,4 +1,4 @@
-import { Expiring } from './deadline-queue.ts';
+import { Expiring } from '../base/deadline-queue.ts';
 
 /** A deadline of an exchange beside the one that it is itself. */
 export class SideDeadline extends Expiring {

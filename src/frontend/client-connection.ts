@@ -9,6 +9,11 @@ import type { ClientAuthentication, JudgedClient } from './client-auth.ts';
 import type { FrontendEvents, FrontendProxy } from './contract.ts';
 import type { HandshakeFacts } from './handshake-facts.ts';
 
+export interface LocalEnd {
+  readonly address: string;
+  readonly port: number;
+}
+
 /** Where a connection came in and whom to ask what its requests get. */
 export interface ConnectionHome {
   readonly events: FrontendEvents;
@@ -56,11 +61,12 @@ export class ClientConnection implements ConnectionFacts {
   /** Its client is not, or no longer, authenticated as the newest proxy wants: what comes after its current exchange is not served. */
   isExpelled: boolean;
 
-  constructor(rawSocket: Socket, home: ConnectionHome) {
+  /** `local`: where the listening socket is bound, if that is one address; null: the socket is asked. */
+  constructor(rawSocket: Socket, home: ConnectionHome, local: LocalEnd | null = null) {
     this.remoteAddress = plainAddress(rawSocket.remoteAddress ?? '');
     this.remotePort = rawSocket.remotePort ?? 0;
-    this.localAddress = plainAddress(rawSocket.localAddress ?? '');
-    this.localPort = rawSocket.localPort ?? 0;
+    this.localAddress = plainAddress((local === null ? rawSocket.localAddress : local.address) ?? '');
+    this.localPort = (local === null ? rawSocket.localPort : local.port) ?? 0;
     this.proxy = home.current();
     this.targetProxy = this.proxy.name;
     this.forwardingRule = home.forwardingRule();

@@ -2,7 +2,8 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
-import { type Deadline, startDeadline } from '../base/deadline.ts';
+import { startDeadline } from '../base/deadline.ts';
+import { type DeadlineQueue, Expiring } from '../base/deadline-queue.ts';
 import { http2Allowed } from '../tls/alpn.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import { type ClientHello, HelloReader } from '../tls/client-hello.ts';
@@ -31,6 +32,8 @@ export interface HandshakeOwner {
   readonly engines: EngineSet;
   readonly costlyClients: CostlyClients;
   readonly timeouts: FrontendTimeouts;
+  /** Of `timeouts.handshakeMs`. */
+  readonly deadlines: DeadlineQueue;
   readonly clock: Clock;
   /** It ended, one way or the other. */
   onHandshakeOver(handshake: Handshake): void;
@@ -42,13 +45,12 @@ export interface HandshakeOwner {
  * read a ClientHello, put its bytes back, choose the certificate, let an engine do the handshake, check that it was the
  * handshake that was asked for. Every other end has one reason.
  */
-export class Handshake implements EngineClient {
+export class Handshake extends Expiring implements EngineClient {
   readonly connection: ClientConnection;
   readonly #tls: TlsTermination;
   readonly #owner: HandshakeOwner;
   readonly #socket: Socket;
   readonly #startedAtMs: number;
-  readonly #deadline: Deadline;
   readonly #onReadable: () => void;
   /** Until there is a hello, or something else. */
   #reader: HelloReader | null;
@@ -66,13 +68,12 @@ export class Handshake implements EngineClient {
     acceptedAtMs: number,
     nowMs: number,
   ) {
+    super();
     this.connection = connection;
     this.#tls = tls;
     this.#owner = owner;
     this.#socket = connection.rawSocket;
     this.#startedAtMs = acceptedAtMs;
-    const restMs = acceptedAtMs + owner.timeouts.handshakeMs - nowMs;
-    this.#deadline = startDeadline(Math.max(0, restMs), () => this.#onDeadline());
     this.#reader = new HelloReader();
     this.#hello = null;
     this.#certificate = null;
@@ -83,6 +84,7 @@ export class Handshake implements EngineClient {
     this.#socket.on('readable', this.#onReadable);
     this.#socket.on('error', ignore); // 'close' follows, as it does when the client ends its side
     connection.handshake = this;
+    owner.deadlines.add(this, nowMs, acceptedAtMs);
   }
 
   onSecure(socket: TLSSocket): void {
@@ -143,6 +145,10 @@ export class Handshake implements EngineClient {
   #blame(chain: readonly Uint8Array[] | null, cpuMs = threadCpuMs()): void {
     const { costlyClients, clock } = this.#owner;
     costlyClients.refused(this.connection.remoteAddress, chain, cpuMs - this.#cpuMs, clock.monotonicMs());
+  }
+
+  override onExpired(): void {
+    this.#fail({ how: 'timeout' }, 'destroy');
   }
 
   /** Its socket is gone. */
@@ -207,10 +213,6 @@ export class Handshake implements EngineClient {
     return suite !== undefined && facts.protocol === 'TLSv1.2' && http2Allowed('TLSv1.2', suite);
   }
 
-  #onDeadline(): void {
-    this.#fail({ how: 'timeout' }, 'destroy');
-  }
-
   #refuse(reason: HandshakeFailureReason, detail: string, farewell: Farewell): void {
     this.#fail({ how: 'refused', reason, detail }, farewell);
   }
@@ -234,7 +236,7 @@ export class Handshake implements EngineClient {
   /** What is only for the handshake is let go: a TLS socket lives on in V8's old space, long after it was closed. */
   #finish(): void {
     this.#isOver = true;
-    this.#deadline.cancel();
+    this.cancelDeadline();
     this.#stopPeeking();
     this.#hello = null;
     this.#negotiation = null;

@@ -1,8 +1,9 @@
-import { type BlockList, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, type BlockList, createServer, type Server, type Socket } from 'node:net';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { startDeadline } from '../base/deadline.ts';
+import { DeadlineQueue } from '../base/deadline-queue.ts';
 import { Admission, openFileLimit, type Refusal } from './admission.ts';
-import { ClientConnection, type ConnectionHome, clientAuthenticationOf } from './client-connection.ts';
+import { ClientConnection, type ConnectionHome, clientAuthenticationOf, type LocalEnd } from './client-connection.ts';
 import { ClientReview } from './client-review.ts';
 import { CostlyClients } from './costly-clients.ts';
 import { EngineSet } from './engine.ts';
@@ -52,6 +53,8 @@ export class Listener {
     if (connection.judgedBy === clientAuthenticationOf(proxy)) return;
     this.#review.reviewOne(connection, proxy, this.#clock.wallMs(), this.#reviewTimeoutMs);
   };
+  /** What every connection was sent to; null: not bound yet, or to a wildcard. */
+  #boundTo: LocalEnd | null = null;
   #isDraining = false;
   #reviewTimeoutMs = DEFAULT_REVIEW_TIMEOUT_MS;
   #pausedFor: string | null = null;
@@ -74,6 +77,7 @@ export class Listener {
       engines: new EngineSet(clock),
       costlyClients: new CostlyClients(),
       timeouts,
+      deadlines: new DeadlineQueue(timeouts.handshakeMs, clock),
       clock,
       onHandshakeOver: () => this.#admission.handshakeOver(),
       onSecured: (socket, connection) =>
@@ -114,6 +118,8 @@ export class Listener {
       this.#server.once('error', reject);
       this.#server.listen({ host: address, port, backlog: BACKLOG }, () => {
         this.#server.removeListener('error', reject);
+        const bound = this.#server.address() as AddressInfo;
+        this.#boundTo = WILDCARDS.has(bound.address) ? null : bound;
         resolve();
       });
     });
@@ -169,7 +175,7 @@ export class Listener {
   }
 
   #onConnection(socket: Socket): void {
-    const connection = new ClientConnection(socket, this.#options);
+    const connection = new ClientConnection(socket, this.#options, this.#boundTo);
     const { remoteAddress, proxy } = connection;
     const balancers = this.#options.trustedSources?.() ?? null;
     if (balancers !== null && !isTrusted(balancers, remoteAddress)) {
@@ -229,6 +235,7 @@ export class Listener {
     connection.handshake?.onClosed();
     this.#connections.delete(connection);
     this.#review.closed(connection);
+    connection.serialised = null; // its TLS socket, and what that leads to, is there until V8's next full collection
     this.#admission.leave(connection.countedAs);
     this.#resumed();
     if (this.#connections.size === 0) this.#settle();
@@ -278,6 +285,7 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
   handshake_limit: 'limits.unfinishedHandshakes is reached',
 };
 
+const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 const DEFAULT_REVIEW_TIMEOUT_MS = 30_000; // the default of sallyport.drain.timeoutSec
 const GOING_AWAY_MS = 500; // ours: a round trip to anybody, for the close frame and the answer to it
 const BACKLOG = 4096; // the kernel caps it at net.core.somaxconn, by default as much

@@ -17,14 +17,14 @@ export function chooseServedCertificate(
   nowMs: number,
   steps: string[] | null = null,
 ): CertificateChoice {
-  return served instanceof CertificateMap
+  return isMap(served)
     ? chooseCertificateFromMap(hello, policy, served, steps)
     : chooseCertificate(hello, policy, served, nowMs, steps);
 }
 
 /** Every certificate that may be served. */
 export function allCertificates(served: ServedCertificates): readonly CertificateEntry[] {
-  return served instanceof CertificateMap ? served.certificates : served;
+  return isMap(served) ? served.certificates : served;
 }
 
 /** Of a target proxy as it was linked; a map is indexed once. */
@@ -40,6 +40,10 @@ export function servedCertificates(proxy: {
     MAPS.set(certificateMap, map);
   }
   return map;
+}
+
+function isMap(served: ServedCertificates): served is CertificateMap {
+  return !Array.isArray(served);
 }
 
 const MAPS = new WeakMap<object, CertificateMap>();

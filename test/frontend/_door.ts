@@ -17,6 +17,8 @@ export interface Door<Options, Client> {
 }
 
 export interface DoorParts<Options, Client> extends Pick<ListenerOptions, 'admission' | 'timeouts' | 'trustedSources'> {
+  /** 127.0.0.1 by default. */
+  readonly address?: string;
   readonly recorder: Recorder;
   readonly proxy: FrontendProxy;
   readonly connect: (port: number, options?: Options) => Client;

@@ -14,6 +14,7 @@ export interface ListeningDoorOptions {
   readonly proxy?: Partial<Omit<FrontendProxy, 'limits'>>;
   readonly admission?: Admission;
   readonly trustedSources?: BlockList;
+  readonly address?: string;
 }
 
 export function startListeningDoor(options: ListeningDoorOptions = {}): Promise<ListeningDoor> {
@@ -24,6 +25,7 @@ export function startListeningDoor(options: ListeningDoorOptions = {}): Promise<
     timeouts: options.timeouts ?? {},
     trustedSources: () => options.trustedSources ?? null,
     admission: options.admission ?? new Admission(10_000),
+    ...(options.address === undefined ? {} : { address: options.address }),
     connect: (port) => connect({ port, host: '127.0.0.1' }),
   });
 }

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { Listener } from '#src/frontend/listener.ts';
 import { addressKey } from '#src/http/client-network.ts';
+import { everything, startListeningDoor } from './_listening-door.ts';
 import { echo, httpTraffic } from './_recorder.ts';
 import { secondHelloWithOtherSni } from './_second-hello.ts';
 import { certificateEntry, startTlsDoor, type TlsDoor, type TlsDoorOptions, tlsProxy } from './_tls-door.ts';
@@ -361,6 +362,19 @@ describe('limits (security rule 10)', () => {
 });
 
 describe('listen()', () => {
+  test.each(['127.0.0.1', '0.0.0.0'])(
+    'connections to a listener at %s know what they were sent to',
+    async (address) => {
+      const { recorder, port, connect: connectPlain, close } = await startListeningDoor({ address });
+      const client = connectPlain();
+      const text = everything(client);
+      client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      expect(await text).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+      expect(recorder.exchanges[0]!.exchange.connection).toMatchObject({ localAddress: '127.0.0.1', localPort: port });
+      await close();
+    },
+  );
+
   test('rejects when the address is taken', async () => {
     const { port, recorder } = await start();
     const second = new Listener({

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jest } from '@jest/globals';
 import { systemClock } from '#src/base/clock.ts';
-import { DeadlineQueue, DeadlineQueues, Expiring } from '#src/forward/deadline-queue.ts';
+import { DeadlineQueue, DeadlineQueues, Expiring } from '#src/base/deadline-queue.ts';
 
 class Entry extends Expiring {
   readonly name: string;
@@ -68,6 +68,36 @@ describe('DeadlineQueue', () => {
     expect(log).toEqual([]);
     jest.advanceTimersByTime(1);
     expect(log).toEqual(['a']);
+  });
+
+  test('an entry that began some time ago expires before those that began later', () => {
+    const { queue, entry, log, clock } = frozen();
+    jest.advanceTimersByTime(50);
+    const nowMs = clock.monotonicMs();
+    for (const [name, agoMs] of [
+      ['now', 0],
+      ['ago', 30],
+      ['long ago', 40],
+      ['just now', 1],
+    ] as const)
+      queue.add(entry(name), nowMs, nowMs - agoMs);
+    expect(jest.getTimerCount()).toBe(1);
+    jest.advanceTimersByTime(59);
+    expect(log).toEqual([]);
+    jest.advanceTimersByTime(1);
+    expect(log).toEqual(['long ago']);
+    jest.advanceTimersByTime(10);
+    expect(log).toEqual(['long ago', 'ago']);
+    jest.advanceTimersByTime(30);
+    expect(log).toEqual(['long ago', 'ago', 'just now', 'now']);
+  });
+
+  test('an entry whose time is over already expires with the next tick of the clock', () => {
+    const { queue, entry, log } = frozen();
+    queue.add(entry('later'));
+    queue.add(entry('over'), 0, -1000);
+    jest.advanceTimersByTime(1);
+    expect(log).toEqual(['over']);
   });
 
   test('keeps one timer for all entries, and none when the last sweep found nobody', () => {

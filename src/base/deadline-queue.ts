@@ -1,6 +1,6 @@
-// hot path: every exchange is added and removed; both are pointer writes.
-import type { Clock } from '../base/clock.ts';
-import { type Deadline, startDeadline } from '../base/deadline.ts';
+// hot path: every exchange and every handshake is added and removed; both are pointer writes.
+import type { Clock } from './clock.ts';
+import { type Deadline, startDeadline } from './deadline.ts';
 
 /** Something that waits in at most one DeadlineQueue at a time. */
 export abstract class Expiring {
@@ -19,7 +19,7 @@ export abstract class Expiring {
 
 /**
  * Deadlines of one length: whoever comes later expires later, so a linked list is the order and one timer serves all of them.
- * The timer is left running when the list empties; a request that ends within its deadline costs no timer at all.
+ * The timer is left running when the list empties; what ends within its deadline costs no timer at all.
  */
 export class DeadlineQueue {
   readonly delayMs: number;
@@ -27,6 +27,8 @@ export class DeadlineQueue {
   #first: Expiring | null = null;
   #last: Expiring | null = null;
   #timer: Deadline | null = null;
+  /** When the timer fires. */
+  #dueAtMs = 0;
   readonly #sweep = () => this.#expire();
 
   constructor(delayMs: number, clock: Clock) {
@@ -34,16 +36,21 @@ export class DeadlineQueue {
     this.#clock = clock;
   }
 
-  /** Moves the entry out of the queue it may be in, and starts its time anew. */
-  add(entry: Expiring): void {
+  /** Moves the entry out of the queue it may be in, and starts its time anew; `sinceMs`: it began some time ago already. */
+  add(entry: Expiring, nowMs: number = this.#clock.monotonicMs(), sinceMs: number = nowMs): void {
     entry.queue?.remove(entry);
-    entry.expiresAtMs = this.#clock.monotonicMs() + this.delayMs;
+    entry.expiresAtMs = sinceMs + this.delayMs;
+    let earlier = this.#last;
+    while (earlier !== null && earlier.expiresAtMs > entry.expiresAtMs) earlier = earlier.earlier;
+    const later = earlier === null ? this.#first : earlier.later;
     entry.queue = this;
-    entry.earlier = this.#last;
-    if (this.#last === null) this.#first = entry;
-    else this.#last.later = entry;
-    this.#last = entry;
-    if (this.#timer === null) this.#timer = startDeadline(this.delayMs, this.#sweep);
+    entry.earlier = earlier;
+    entry.later = later;
+    if (earlier === null) this.#first = entry;
+    else earlier.later = entry;
+    if (later === null) this.#last = entry;
+    else later.earlier = entry;
+    if (this.#timer === null || entry.expiresAtMs < this.#dueAtMs) this.#wakeAt(entry.expiresAtMs, nowMs);
   }
 
   remove(entry: Expiring): void {
@@ -64,9 +71,13 @@ export class DeadlineQueue {
       this.remove(first);
       first.onExpired();
     }
-    if (this.#first === null) return;
-    const restMs = Math.max(1, Math.ceil(this.#first.expiresAtMs - nowMs)); // timers fire up to 1 ms early
-    if (this.#timer === null) this.#timer = startDeadline(restMs, this.#sweep);
+    if (this.#first !== null && this.#timer === null) this.#wakeAt(this.#first.expiresAtMs, nowMs);
+  }
+
+  #wakeAt(atMs: number, nowMs: number): void {
+    this.#timer?.cancel();
+    this.#dueAtMs = atMs;
+    this.#timer = startDeadline(Math.max(1, Math.ceil(atMs - nowMs)), this.#sweep); // timers fire up to 1 ms early
   }
 }
 
