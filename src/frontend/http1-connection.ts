@@ -131,7 +131,9 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     this.#current = null;
     if (this.socket.destroyed) return;
     if (exchange.isLast || this.#isComplete || this.#isDraining || this.#hasEnded) {
-      this.#close();
+      // more may come: behind what was read, or because nobody knows where a refused request ends
+      if (this.#rest !== null || exchange.rejection !== null) this.#linger();
+      else this.socket.destroySoon();
       return;
     }
     this.#idleSinceMs = this.#door.clock.monotonicMs();
@@ -297,13 +299,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     this.#linger();
   }
 
-  /** The last response is in the kernel. */
-  #close(): void {
-    if (this.#rest === null) this.socket.destroySoon();
-    else this.#linger();
-  }
-
-  /** Ends our side and reads on for a moment: the reset that unread bytes cause can overtake the response (RFC 9112 section 9.6). */
+  /** After the last response: ends our side and reads on for a moment, because the reset that unread bytes cause can overtake it (RFC 9112 section 9.6). */
   #linger(): void {
     this.#isComplete = true;
     this.#rest = null;

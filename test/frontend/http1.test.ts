@@ -329,6 +329,19 @@ describe('requests that are refused', () => {
     expect(c.socket.errored).toBeNull();
   });
 
+  test('nor when a request that is refused has a body of which nobody knows the end', async () => {
+    const { recorder, client } = await start();
+    const c = client().send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n');
+    await recorder.until(() => recorder.exchanges[0]?.finished === true);
+    c.send('x'.repeat(200_000));
+    await recorder.until(() => c.ended);
+    c.send('x'.repeat(200_000));
+    c.socket.end();
+    await recorder.until(() => c.closed);
+    expect(c.statuses).toEqual([400]);
+    expect(c.socket.errored).toBeNull();
+  });
+
   test('a client that ends its side inside a head is told so', async () => {
     const { recorder, client } = await start();
     const c = client();
