@@ -53,7 +53,7 @@ export interface AcceptedConnection extends Admission {
   /** `facts` of the first exchange and of all later ones. */
   readonly fresh: BackendConnectionFacts;
   readonly reused: BackendConnectionFacts;
-  /** The first error of the socket: the only place where a late TLS alert shows. */
+  /** The first error of the socket: the only place where a late TLS alert shows (undici reports a bare close). */
   failure: Error | null;
 }
 

@@ -1,35 +1,42 @@
 // hot path
 import type { Duplex } from 'node:stream';
-import { asProxyError, ProxyError } from '../base/errors.ts';
+import type { Dispatcher } from 'undici';
+import { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
-import type { ResponseFields } from '../http/http1-response-fields.ts';
-import type { ReadFault } from '../http/http1-response-reader.ts';
 import { isConnectionLogin } from './connection-login.ts';
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
-import type { CarriedExchange, Http1Connection } from './http1-connection.ts';
-import { IDLE_TIMEOUT_MS } from './http1-connection.ts';
-import { expectsBody, requestHead } from './http1-request-head.ts';
-import { type ExchangeProgress, http1Error } from './translate-error.ts';
+import {
+  contentLengthOf,
+  exceedsHeadLimit,
+  headerListFromBuffers,
+  headerListFromParsed,
+  MAX_RESPONSE_HEAD_BYTES,
+} from './header-list.ts';
+import type { Http1Connection } from './http1-connection.ts';
+import { type BodyConsumer, RequestBody } from './request-body.ts';
+import { type Http1Progress, http1Error } from './translate-error.ts';
 import { websocketRefusal } from './websocket-accept.ts';
 
 /** What an exchange asks of its pool. */
 export interface Http1Pool {
   /** The connection was closed before anything of the request was written: find another. */
   reassign(exchange: Http1Exchange, error: Error): void;
-  /** The exchange is over, or has never begun. */
+  /** The exchange is over and undici has left its callback. */
   release(connection: Http1Connection): void;
   /** It waits no more. */
   withdraw(exchange: Http1Exchange): void;
 }
 
 /**
- * One request on one HTTP/1.1 connection, and its response: forward's BackendCall on one side, what the connection carries on the other.
+ * One request on one HTTP/1.1 connection: undici's handler on one side, forward's BackendCall on the other.
  *
- *   waiting ──start()──▶ starting ──▶ running ──▶ held (the response is here, an early 2xx, the upload goes on) ──▶ over
+ *   waiting ──start()──▶ starting ──onRequestStart──▶ running ──▶ over
  *      ▲                    │ connection already closed
  *      └────────────────────┘
+ *
+ * `over` is entered once, by onResponseEnd, onRequestUpgrade, onResponseError or abort(); what undici says later is ignored.
  */
-export class Http1Exchange implements BackendCall, CarriedExchange {
+export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.DispatchHandler {
   readonly request: BackendRequest;
   sent = false;
   over = false;
@@ -37,242 +44,264 @@ export class Http1Exchange implements BackendCall, CarriedExchange {
   misses = 0;
   readonly #pool: Http1Pool;
   readonly #handler: BackendHandler;
+  readonly #body: RequestBody | null;
   #connection: Http1Connection | null = null;
-  #begun = false;
-  /** Goes out with the first bytes of the body; null: it has. */
-  #head: string | null = null;
+  #controller: Dispatcher.DispatchController | null = null;
   #bodyEnded: boolean;
-  #bodyBytes = 0;
+  #bodyWanted = false;
   #interims = 0;
   #status = 0;
-  /** The whole response is here. */
-  #trailers: HeaderList | null = null;
-  /** Of the 101. */
-  #switching: HeaderList | null = null;
+  /** Of the response body: -1 unknown. */
+  #missingBytes = 0;
+  #endsWithConnection = false;
+  #paused = false;
+  /** The response is complete but for its end, which is held back while the upload goes on. */
+  #held = false;
 
   constructor(pool: Http1Pool, request: BackendRequest, handler: BackendHandler) {
     this.#pool = pool;
     this.request = request;
     this.#handler = handler;
-    this.#bodyEnded = request.contentLength === 0;
+    this.#body = request.contentLength === 0 ? null : new RequestBody(this);
+    this.#bodyEnded = this.#body === null;
   }
 
   /** Puts it on a connection. Callbacks follow, never from within this call. */
   start(connection: Http1Connection): void {
     this.#connection = connection;
-    // What the kernel has for an idle connection, its end or bytes that nobody asked for, is read before it is used again: the next
-    // exchange must not be answered with them.
-    if (connection.exchanges === 0) process.nextTick(begin, this, connection);
-    else setImmediate(begin, this, connection);
+    // Inside undici's parser no other connection's parser may run, and the caller of send() has no BackendCall yet.
+    if (callbackDepth > 0 || connection.unused) process.nextTick(dispatch, this, connection);
+    else dispatch(this, connection);
   }
 
-  /** For begin(). */
-  beginOn(connection: Http1Connection): void {
-    try {
-      this.#beginOn(connection);
-    } catch (thrown) {
-      this.onDefect(thrown);
-    }
+  get waiting(): boolean {
+    return this.#connection === null;
   }
 
-  #beginOn(connection: Http1Connection): void {
+  // undici's side
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    const connection = this.#connection!;
     if (this.over) {
-      this.#pool.release(connection); // aborted meanwhile: the connection is as good as before
+      connection.closeReason = 'aborted';
+      controller.abort(new Error('aborted'));
       return;
     }
-    if (!connection.usable) {
+    const facts = connection.exchanges === 0 ? connection.accepted.fresh : connection.accepted.reused;
+    connection.exchanges++;
+    callbackDepth++;
+    try {
+      this.#handler.onConnection(facts);
+    } finally {
+      callbackDepth--;
+    }
+    if (this.#body === null && !this.over) this.sent = true; // undici writes the head when this returns
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, parsed: ParsedHeaders): void {
+    if (this.over) return;
+    const headers = headerListFromParsed(parsed);
+    callbackDepth++;
+    try {
+      if (status < 100) this.#refuseStatus(status);
+      else if (status < 200) this.#onInterim(status, headers);
+      else this.#onFinalHead(status, headers);
+    } finally {
+      callbackDepth--;
+    }
+  }
+
+  #refuseStatus(status: number): void {
+    const detail = this.#detail(`status ${String(status).padStart(3, '0')}`);
+    this.#fail(new ProxyError('backend_response_corrupted', { phase: 'send', detail }));
+  }
+
+  #onInterim(status: number, headers: HeaderList): void {
+    if (status === 101) {
+      const detail = this.#detail('an incomplete 101 Switching Protocols');
+      if (this.request.isWebSocket) this.#fail(new ProxyError('websocket_handshake_failed', { phase: 'send', detail }));
+      else this.#fail(new ProxyError('backend_interim_response_not_supported', { phase: 'send', detail }));
+      return;
+    }
+    if (++this.#interims > MAX_INTERIMS) {
+      const detail = this.#detail(`more than ${MAX_INTERIMS} interim responses`);
+      this.#fail(new ProxyError('backend_interim_response_not_supported', { phase: 'send', detail }));
+      return;
+    }
+    this.#handler.onInterim(status, headers);
+  }
+
+  #onFinalHead(status: number, headers: HeaderList): void {
+    if (exceedsHeadLimit(headers)) {
+      const detail = this.#detail(`a response head of more than ${MAX_RESPONSE_HEAD_BYTES} bytes`);
+      this.#fail(new ProxyError('backend_response_headers_too_long', { phase: 'send', detail }));
+      return;
+    }
+    const coding = transferCoding(headers);
+    if (coding === 'other') {
+      const detail = this.#detail('a Transfer-Encoding other than chunked');
+      this.#fail(new ProxyError('backend_response_corrupted', { phase: 'send', detail }));
+      return;
+    }
+    if (isConnectionLogin(headers)) this.#connection!.isLoggedIn = true;
+    this.#status = status;
+    const bodyless = status === 204 || status === 304 || this.request.method === 'HEAD';
+    this.#missingBytes = bodyless ? 0 : contentLengthOf(headers);
+    this.#endsWithConnection = this.#missingBytes === -1 && coding === 'none';
+    this.#handler.onResponse(status, headers);
+    this.#holdIfComplete();
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    // A resumed parser first says "nothing more yet": passed on, a consumer that pauses at each chunk would spin.
+    if (this.over || chunk.length === 0) return;
+    if (this.#missingBytes > 0) this.#missingBytes -= chunk.length;
+    callbackDepth++;
+    try {
+      this.#handler.onData(chunk);
+    } finally {
+      callbackDepth--;
+    }
+    this.#holdIfComplete();
+  }
+
+  /**
+   * undici cuts the connection when a response ends before its request. After an early 2xx the upload goes on (spec 10.22), so
+   * the parser is stopped short of the end, where Content-Length tells where that is; a chunked early response still cuts it.
+   */
+  #holdIfComplete(): void {
+    if (this.#missingBytes !== 0 || this.#bodyEnded || this.over || this.#status >= 300) return;
+    this.#held = true;
+    this.#controller!.pause();
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.over) return;
+    this.over = true;
+    const connection = this.#connection!;
+    process.nextTick(release, this.#pool, connection);
+    const raw = controller.rawTrailers as Buffer[] | null | undefined;
+    const trailers = raw ? headerListFromBuffers(raw) : NO_TRAILERS;
+    if (trailers.length > 0 && hasParsedField(trailers)) connection.isSpent = true;
+    const { failure } = connection.accepted;
+    callbackDepth++;
+    try {
+      // undici takes a reset for the end of a body that ends with the connection (RFC 9112 section 8: it is incomplete)
+      if (failure === null || !this.#endsWithConnection) this.#handler.onEnd(trailers);
+      else this.#handler.onError(http1Error(failure, this.#progress(connection)));
+    } finally {
+      callbackDepth--;
+    }
+  }
+
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    parsed: ParsedHeaders,
+    socket: Duplex,
+  ): void {
+    if (this.over) {
+      socket.destroy();
+      return;
+    }
+    const headers = headerListFromParsed(parsed);
+    const refusal = websocketRefusal(this.request.headers, headers);
+    this.over = true;
+    if (refusal !== null) {
+      socket.destroy();
+      const detail = this.#detail(`a 101 that is no answer to this request: ${refusal}`);
+      this.#handler.onError(new ProxyError('websocket_handshake_failed', { phase: 'send', detail }));
+      return;
+    }
+    this.#handler.onUpgrade(status, headers, socket);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.over) return;
+    const connection = this.#connection!;
+    if (this.#controller === null && isOurMistake(error)) {
+      process.nextTick(() => {
+        this.#pool.release(connection);
+        this.failWaiting(http1Error(error, this.#progress(connection)));
+      });
+      return;
+    }
+    if (this.#controller === null) {
+      // Nothing was written, no callback was made: closed while idle, or between the verdict and the first write.
       this.#connection = null;
       this.misses++;
       connection.accepted.socket.destroy();
-      this.#pool.reassign(this, connection.accepted.failure ?? new Error('closed while idle'));
+      this.#pool.reassign(this, error);
       return;
     }
-    const { method, contentLength, isWebSocket, headers } = this.request;
-    const closes = method === 'HEAD' || (contentLength !== 0 && !expectsBody(method));
-    const head = requestHead(this.request, closes);
-    if (head === null) {
-      this.#pool.release(connection);
-      this.failWaiting(
-        new ProxyError('internal_error', { phase: 'send', detail: 'a request head that must not be sent' }),
-      );
+    this.over = true;
+    if (this.#held) {
+      this.#handler.onEnd(NO_TRAILERS); // the whole response is here; only the upload was cut
       return;
     }
-    if (isConnectionLogin(headers)) connection.isLoggedIn = true;
-    // A backend that answers HEAD with a body, or ignores a body and reads it as a request, would answer the next client (security rule 2).
-    if (closes || isWebSocket) connection.isSpent = true;
-    const { fresh, reused } = connection.accepted;
-    const facts = connection.exchanges === 0 ? fresh : reused;
-    connection.carry(this);
-    this.#begun = true;
-    this.#handler.onConnection(facts);
-    if (this.over) return;
-    if (contentLength !== 0) {
-      this.#head = head;
-      this.#handler.onBodyWanted();
-      return;
-    }
-    this.sent = true;
-    connection.write(expectsBody(method) ? `${head}content-length: 0\r\n\r\n` : `${head}\r\n`);
-  }
-
-  // the connection's side
-
-  onHead(status: number, fields: ResponseFields): 'body' | 'no-body' | 'switched' {
-    if (status >= 200) return this.#onFinalHead(status, fields);
-    if (status < 100) this.#refuse('backend_response_corrupted', `status ${String(status).padStart(3, '0')}`);
-    else if (status === 101 && this.request.isWebSocket) return this.#onSwitching(fields);
-    else if (status < 102) this.#refuse('backend_interim_response_not_supported', `an unasked ${status}`);
-    else if (++this.#interims > MAX_INTERIMS)
-      this.#refuse('backend_interim_response_not_supported', `more than ${MAX_INTERIMS} interim responses`);
-    else this.#handler.onInterim(status, fields.list);
-    return 'no-body';
-  }
-
-  #onSwitching({ list }: ResponseFields): 'no-body' | 'switched' {
-    const refusal = websocketRefusal(this.request.headers, list);
-    if (refusal !== null) {
-      this.#refuse('websocket_handshake_failed', `a 101 that is no answer to this request: ${refusal}`);
-      return 'no-body';
-    }
-    this.#switching = list;
-    return 'switched';
-  }
-
-  #onFinalHead(status: number, fields: ResponseFields): 'body' | 'no-body' {
-    const connection = this.#connection!;
-    const { contentLength, isChunked, list } = fields;
-    if (isConnectionLogin(list)) connection.isLoggedIn = true;
-    const isBodyless = status === 204 || status === 304;
-    const follows = isBodyless || this.request.method === 'HEAD' ? 'no-body' : 'body';
-    if (fields.closes) connection.isSpent = true;
-    else if (isBodyless)
-      connection.isSpent ||= contentLength > 0 || isChunked; // what it sends all the same would come later
-    else if (contentLength === -1 && !isChunked) connection.isSpent = true;
-    this.#takeIdleTimeout(connection, fields.keepAliveMs);
-    this.#status = status;
-    this.#handler.onResponse(status, list);
-    return follows;
-  }
-
-  /** What the backend says of it, less what the way takes; nothing, and the time that is fixed (spec 4.4). */
-  #takeIdleTimeout(connection: Http1Connection, saidMs: number): void {
-    if (saidMs === -1) connection.idleTimeoutMs = IDLE_TIMEOUT_MS;
-    else if (saidMs <= KEEP_ALIVE_MARGIN_MS) connection.isSpent = true;
-    else connection.idleTimeoutMs = Math.min(saidMs - KEEP_ALIVE_MARGIN_MS, IDLE_TIMEOUT_MS);
-  }
-
-  onBody(piece: Buffer): void {
-    if (!this.over) this.#handler.onData(piece);
-  }
-
-  /** After an early 2xx the upload goes on, and the end waits for it (spec 10.22); after an early error the rest is nobody's. */
-  onComplete(trailers: HeaderList): void {
-    if (this.over || this.#trailers !== null) return;
-    this.#trailers = trailers;
-    if (this.#bodyEnded || this.#status >= 300) this.#end();
-  }
-
-  #end(): void {
-    const connection = this.#connection!;
-    const trailers = this.#trailers!;
-    this.over = true;
-    if (trailers.length > 0 && hasConnectionField(trailers)) connection.isSpent = true;
-    connection.leave();
-    if (this.#bodyEnded) this.#pool.release(connection);
-    else connection.breakOff('not-reusable'); // the backend waits for bytes that will not come
-    this.#handler.onEnd(trailers);
-  }
-
-  onSwitched(): void {
-    this.over = true;
-    const connection = this.#connection!;
-    connection.leave();
-    this.#handler.onUpgrade(101, this.#switching!, connection.accepted.socket as Duplex);
-  }
-
-  onFault({ isTooLong, found }: ReadFault): void {
-    if (this.over) return;
-    this.over = true;
-    const code = isTooLong ? 'backend_response_headers_too_long' : 'backend_response_corrupted';
-    this.#handler.onError(this.#error(code, found));
-  }
-
-  /** Ours, in what was called: it ends this exchange and no other. */
-  onDefect(thrown: unknown): void {
-    this.#connection?.breakOff('aborted');
-    if (this.over) return;
-    this.over = true;
-    this.#handler.onError(asProxyError(thrown, 'internal_error', { phase: this.#status === 0 ? 'send' : 'relay' }));
-  }
-
-  onDrain(): void {
-    if (!this.over && !this.#bodyEnded) this.#handler.onBodyWanted();
-  }
-
-  onClosed(error: Error): void {
-    if (this.over) return;
-    this.over = true;
-    if (this.#trailers !== null)
-      this.#handler.onEnd(this.#trailers); // the whole response is here; only the upload was cut
-    else this.#handler.onError(http1Error(error, this.#progress(this.#connection!)));
+    this.#handler.onError(http1Error(connection.accepted.failure ?? error, this.#progress(connection)));
   }
 
   // forward's side
 
-  writeBody(chunk: Buffer): boolean {
-    const connection = this.#connection;
-    const { contentLength } = this.request;
-    if (this.over || this.#bodyEnded || connection === null || chunk.length === 0) return true;
-    this.#bodyBytes += chunk.length;
-    if (contentLength > 0 && this.#bodyBytes > contentLength) {
-      this.#refuseBody();
-      return true;
-    }
-    this.sent = true;
-    connection.cork();
-    if (this.#head !== null) {
-      connection.write(
-        `${this.#head}${contentLength > 0 ? `content-length: ${contentLength}` : 'transfer-encoding: chunked'}\r\n\r\n`,
-      );
-      this.#head = null;
-    }
-    if (contentLength < 0) connection.write(`${chunk.length.toString(16)}\r\n`);
-    let takesMore = connection.write(chunk);
-    if (contentLength < 0) takesMore = connection.write('\r\n');
-    connection.uncork();
-    return takesMore;
-  }
-
-  /** HTTP/1.1 backends get no request trailers (spec 10.22): what they would mean there nobody has said. */
-  endBody(_trailers: HeaderList | null): void {
-    const connection = this.#connection;
-    const { method, contentLength } = this.request;
-    if (this.over || this.#bodyEnded || connection === null) return;
-    if (contentLength > 0 && this.#bodyBytes < contentLength) {
-      this.#refuseBody();
+  bodyWanted(): void {
+    if (this.#bodyWanted) {
+      if (!this.over) this.#handler.onBodyWanted();
       return;
     }
+    // undici is still adding its listeners: a body that ended now would leave some on the connection for good.
+    this.#bodyWanted = true;
+    process.nextTick(wantBody, this);
+  }
+
+  writeBody(chunk: Buffer): boolean {
+    if (this.over || this.#body === null) return true;
+    this.sent = true;
+    return this.#body.write(chunk);
+  }
+
+  /** HTTP/1.1 backends get no request trailers (spec 10.22): undici cannot send them. */
+  endBody(_trailers: HeaderList | null): void {
+    if (this.over || this.#bodyEnded) return;
     this.sent = true;
     this.#bodyEnded = true;
-    if (this.#head !== null) connection.write(`${this.#head}${expectsBody(method) ? 'content-length: 0\r\n' : ''}\r\n`);
-    else if (contentLength < 0) connection.write('0\r\n\r\n');
-    this.#head = null;
-    if (this.#trailers !== null) this.#end();
+    this.#body!.end();
+    if (!this.#held) return;
+    this.#held = false;
+    if (!this.#paused) this.#resumeParser();
   }
 
   pause(): void {
-    if (!this.over && this.#begun) this.#connection!.pause();
+    this.#paused = true;
+    if (!this.over) this.#controller?.pause();
   }
 
   resume(): void {
-    if (!this.over && this.#begun) this.#connection!.resume();
+    this.#paused = false;
+    if (!this.over && !this.#held) this.#resumeParser();
   }
 
-  abort(_error: ProxyError): void {
+  /** Parsers share one buffer: while one is in a callback, no other may run. */
+  #resumeParser(): void {
+    if (callbackDepth > 0) process.nextTick(resumeParser, this);
+    else this.#controller?.resume();
+  }
+
+  abort(error: ProxyError): void {
     if (this.over) return;
     this.over = true;
-    if (this.#connection === null) this.#pool.withdraw(this);
-    else if (this.#begun) this.#connection.breakOff('aborted');
+    if (this.#connection === null) {
+      this.#pool.withdraw(this);
+      return;
+    }
+    this.#cut(error);
+  }
+
+  #fail(error: ProxyError): void {
+    this.over = true;
+    this.#cut(error);
+    this.#handler.onError(error);
   }
 
   /** Ends a waiting exchange for which no connection could be made. */
@@ -282,46 +311,89 @@ export class Http1Exchange implements BackendCall, CarriedExchange {
     this.#handler.onError(error);
   }
 
-  /** More or less of a body than its head says would be read as the beginning of the next request, or as nothing. */
-  #refuseBody(): void {
-    this.over = true;
-    this.#connection!.breakOff('aborted');
-    const detail = `${this.#bodyBytes} of ${this.request.contentLength} bytes of a request body`;
-    this.#handler.onError(new ProxyError('internal_error', { phase: 'send', detail }));
+  #cut(error: ProxyError): void {
+    if (this.#controller === null) return; // undici learns of it when it asks to start
+    this.#connection!.closeReason = 'aborted';
+    this.#controller.abort(error);
   }
 
-  #refuse(code: RefusalCode, found: string): void {
-    this.over = true;
-    this.#connection!.breakOff('aborted');
-    this.#handler.onError(this.#error(code, found));
-  }
-
-  #error(code: RefusalCode, found: string): ProxyError {
-    const detail = `${this.#connection!.accepted.fresh.endpoint}: the backend sent ${found}`;
-    return new ProxyError(code, { phase: this.#status === 0 ? 'send' : 'relay', detail });
-  }
-
-  #progress({ accepted, exchanges }: Http1Connection): ExchangeProgress {
+  #progress(connection: Http1Connection): Http1Progress {
     return {
-      dialled: accepted.fresh.endpoint,
+      dialled: connection.accepted.fresh.endpoint,
       responded: this.#status !== 0,
-      freshTls: exchanges === 1 && accepted.fresh.tls !== null,
+      missingBytes: this.#missingBytes,
+      freshTls: connection.exchanges === 1 && connection.accepted.fresh.tls !== null,
     };
   }
+
+  #detail(found: string): string {
+    return `${this.#connection!.accepted.fresh.endpoint}: the backend sent ${found}`;
+  }
+
+  /** The three below run from process.nextTick, where a method has no `this`. */
+  dispatchNow(connection: Http1Connection): void {
+    if (this.over) {
+      this.#pool.release(connection); // aborted meanwhile: the connection is as good as before
+      return;
+    }
+    const { method, target, scheme, authority, headers, contentLength, isWebSocket } = this.request;
+    if (isConnectionLogin(headers)) connection.isLoggedIn = true;
+    const first =
+      contentLength > 0 ? ['host', authority, 'content-length', String(contentLength)] : ['host', authority];
+    const options: Dispatcher.DispatchOptions & { readonly servername: string } = {
+      method,
+      // undici takes no asterisk-form; RFC 9112 §3.2.2 obliges servers to take the absolute-form, which here says the same.
+      path: target === '*' ? `${scheme}://${authority}` : target,
+      headers: first.concat(headers),
+      body: this.#body === null ? null : this.#body.asReadable(),
+      upgrade: isWebSocket ? 'websocket' : null,
+      servername: ANY_NAME,
+      // `reset` is left alone: with `false`, a backend that sends a body to HEAD answers the next client (security rule 2).
+    };
+    connection.client.dispatch(options, this);
+  }
+
+  resumeParserNow(): void {
+    if (!this.over && !this.#paused && !this.#held) this.#controller?.resume();
+  }
+
+  wantBodyNow(): void {
+    if (!this.over) this.#handler.onBodyWanted();
+  }
 }
 
-type RefusalCode =
-  | 'backend_response_corrupted'
-  | 'backend_response_headers_too_long'
-  | 'backend_interim_response_not_supported'
-  | 'websocket_handshake_failed';
+/** Above 0 while undici's parser is inside one of our callbacks. */
+let callbackDepth = 0;
 
-function begin(exchange: Http1Exchange, connection: Http1Connection): void {
-  exchange.beginOn(connection);
+function dispatch(exchange: Http1Exchange, connection: Http1Connection): void {
+  exchange.dispatchNow(connection);
 }
 
-/** What belongs into a head: a server that sends it among trailers takes its connection for something else than we do. */
-function hasConnectionField(trailers: HeaderList): boolean {
+function resumeParser(exchange: Http1Exchange): void {
+  exchange.resumeParserNow();
+}
+
+function wantBody(exchange: Http1Exchange): void {
+  exchange.wantBodyNow();
+}
+
+function release(pool: Http1Pool, connection: Http1Connection): void {
+  pool.release(connection);
+}
+
+/** `other`: what no client of ours can undo, and framing that servers and proxies read differently (RFC 9112 section 6.1). */
+function transferCoding(headers: HeaderList): 'none' | 'chunked' | 'other' {
+  let coding: 'none' | 'chunked' = 'none';
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] !== 'transfer-encoding') continue;
+    if (coding === 'chunked' || headers[i + 1]!.trim().toLowerCase() !== 'chunked') return 'other';
+    coding = 'chunked';
+  }
+  return coding;
+}
+
+/** What llhttp takes to heart among trailers too: a `Connection: close` there makes it refuse the next response. */
+function hasParsedField(trailers: HeaderList): boolean {
   for (let i = 0; i < trailers.length; i += 2) {
     switch (trailers[i]) {
       case 'connection':
@@ -334,5 +406,12 @@ function hasConnectionField(trailers: HeaderList): boolean {
   return false;
 }
 
+function isOurMistake(error: Error): boolean {
+  return (error as NodeJS.ErrnoException).code === 'UND_ERR_INVALID_ARG';
+}
+
+type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+const NO_TRAILERS: HeaderList = [];
+const ANY_NAME = 'backend.invalid'; // undici looks at it for https: origins only; without one it parses the Host of each request for it
 const MAX_INTERIMS = 16; // security rule 32: endless 103s would outlive every header deadline
-const KEEP_ALIVE_MARGIN_MS = 2000; // a request must not meet the end of a connection that the backend closes just then

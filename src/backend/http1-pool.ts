@@ -108,7 +108,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   reassign(exchange: Http1Exchange, error: Error): void {
     if (exchange.misses > MAX_MISSES) {
-      const progress = { dialled: this.#endpoint.name, responded: false, freshTls: false };
+      const progress = { dialled: this.#endpoint.name, responded: false, missingBytes: 0, freshTls: false };
       exchange.failWaiting(http1Error(error, progress));
       return;
     }
@@ -141,7 +141,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
       connection.close(this.#retired.cause);
       return;
     }
-    connection.rest();
+    if (connection.unused) connection.park();
     this.#idle.push(connection);
   }
 
@@ -167,6 +167,7 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
         connection.close(reason);
         continue;
       }
+      if (connection.unused) connection.unpark();
       return connection;
     }
     return null;
@@ -196,10 +197,9 @@ export class Http1Pool implements EndpointPool, Http1PoolOfExchange {
 
   #onConnected(accepted: AcceptedConnection): void {
     this.#queue.succeeded();
-    const connection = new Http1Connection(accepted, this.#terms.clock);
+    const connection = new Http1Connection(accepted);
     this.#connections.add(connection);
     accepted.socket.once('close', () => this.#onClose(connection));
-    connection.listen();
     this.release(connection);
     this.#queue.dialWanted();
   }

@@ -2,7 +2,7 @@ import { constants } from 'node:http2';
 import { type ErrorFacts, ProxyError } from '../base/errors.ts';
 import type { Refused } from '../pki/verdict.ts';
 
-/** The one place where what Node, OpenSSL and nghttp2 say of a backend becomes a code of ours. */
+/** The one place where what Node, OpenSSL, undici and nghttp2 say of a backend becomes a code of ours. */
 
 export type ConnectPhase = 'dns' | 'tcp' | 'tls';
 
@@ -51,10 +51,14 @@ export interface ExchangeProgress {
   readonly freshTls: boolean;
 }
 
-/** A connection that ended before its response was whole; `error` is what its socket said, if anything. */
-export function http1Error(error: unknown, progress: ExchangeProgress): ProxyError {
+export interface Http1Progress extends ExchangeProgress {
+  /** Body bytes that the response declared and did not send; 0 when complete, -1 when nobody knows. */
+  readonly missingBytes: number;
+}
+
+export function http1Error(error: unknown, progress: Http1Progress): ProxyError {
   if (error instanceof ProxyError) return error;
-  const { code, message } = read(error);
+  const { code, message, name } = read(error);
   const facts: ErrorFacts = {
     phase: progress.responded ? 'relay' : 'send',
     cause: error,
@@ -63,6 +67,16 @@ export function http1Error(error: unknown, progress: ExchangeProgress): ProxyErr
   const alert = receivedAlert(code);
   // TLS 1.3: the server judges our certificate after we believe the handshake done, so its refusal comes with the first exchange.
   if (alert !== null && progress.freshTls && !progress.responded) return alertError(alert, progress.dialled, facts);
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') return new ProxyError('backend_response_headers_too_long', facts);
+  if (OUR_MISTAKES.has(code)) return new ProxyError('internal_error', facts);
+  if (code === 'UND_ERR_SOCKET' && INTERIM_MESSAGES.has(message)) {
+    return new ProxyError('backend_interim_response_not_supported', facts);
+  }
+  const cutShort = code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' || message.endsWith(END_IN_BODY);
+  if (cutShort && progress.responded && progress.missingBytes !== 0) return closed(progress.responded, facts);
+  if (cutShort || name === 'HTTPParserError' || code.startsWith('HPE_') || code === 'ERR_ASSERTION') {
+    return new ProxyError('backend_response_corrupted', facts);
+  }
   return closed(progress.responded, facts);
 }
 
@@ -131,11 +145,11 @@ function receivedAlert(code: string): string | null {
 }
 
 /** By shape, not by class: errors from C++ belong to the main context's Error, which need not be ours. */
-function read(error: unknown): { readonly code: string; readonly message: string } {
-  if (typeof error !== 'object' || error === null) return { code: '', message: 'no error was reported' };
+function read(error: unknown): { readonly code: string; readonly message: string; readonly name: string } {
+  if (typeof error !== 'object' || error === null) return { code: '', message: 'no error was reported', name: '' };
   // OpenSSL's message is its whole error queue with addresses and source files; `reason` is the sentence in it.
-  const { code, reason, message } = error as Partial<NodeJS.ErrnoException> & { readonly reason?: string };
-  return { code: typeof code === 'string' ? code : '', message: reason ?? message ?? '' };
+  const { code, reason, message, name } = error as Partial<NodeJS.ErrnoException> & { readonly reason?: string };
+  return { code: typeof code === 'string' ? code : '', message: reason ?? message ?? '', name: name ?? '' };
 }
 
 const PHASE_WORDS: Readonly<Record<ConnectPhase, string>> = {
@@ -168,6 +182,15 @@ const ALERTS_WITHOUT_THE_WORD: ReadonlyMap<string, string> = new Map([
   ['ERR_SSL_TLSV1_BAD_CERTIFICATE_HASH_VALUE', 'bad_certificate_hash_value'],
 ]);
 
+/** undici refusing what we handed it: everything was to be checked before. */
+const OUR_MISTAKES: ReadonlySet<string> = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
+]);
+
 const INVALID_REQUEST: ReadonlySet<string> = new Set([
   'ERR_HTTP2_INVALID_CONNECTION_HEADERS',
   'ERR_HTTP2_INVALID_PSEUDOHEADER',
@@ -179,6 +202,12 @@ const INVALID_REQUEST: ReadonlySet<string> = new Set([
   'ERR_INVALID_ARG_TYPE',
   'ERR_INVALID_ARG_VALUE',
 ]);
+
+/** undici 8: an unasked 100 is a 'bad response' on a busy connection, an unasked 101 a 'bad upgrade'. */
+const INTERIM_MESSAGES: ReadonlySet<string> = new Set(['bad response', 'bad upgrade']);
+
+/** llhttp's reason when the connection ends inside chunks; undici gives it no code. */
+const END_IN_BODY = '(Invalid EOF state)';
 
 const CORRUPTED: ReadonlySet<number> = new Set([
   constants.NGHTTP2_PROTOCOL_ERROR,

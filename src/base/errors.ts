@@ -32,7 +32,7 @@ export interface ErrorFacts {
   readonly phase?: string;
 }
 
-/** The one error class. Node and OpenSSL errors are translated into it once, where they enter. */
+/** The one error class. Node, undici and OpenSSL errors are translated into it once, where they enter. */
 export class ProxyError extends Error {
   readonly code: ErrorCode;
   readonly source: ErrorSource;

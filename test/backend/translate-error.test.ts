@@ -43,14 +43,20 @@ describe('`connectError()`', () => {
 });
 
 describe('`http1Error()`', () => {
-  const fresh = { dialled: 'a:1', responded: false, freshTls: true };
-  const relaying = { dialled: 'a:1', responded: true, freshTls: false };
+  const fresh = { dialled: 'a:1', responded: false, missingBytes: 0, freshTls: true };
+  const relaying = { dialled: 'a:1', responded: true, missingBytes: 5, freshTls: false };
 
   test.each([
     ['ECONNRESET', fresh, 'backend_connection_closed_before_data_sent_to_client', 'if-reused'],
     ['EPIPE', fresh, 'backend_connection_closed_before_data_sent_to_client', 'if-reused'],
-    ['', fresh, 'backend_connection_closed_before_data_sent_to_client', 'if-reused'],
+    ['UND_ERR_SOCKET', fresh, 'backend_connection_closed_before_data_sent_to_client', 'if-reused'],
     ['ECONNRESET', relaying, 'backend_connection_closed_after_partial_response_sent', 'no'],
+    ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', fresh, 'backend_response_corrupted', 'no'],
+    ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', relaying, 'backend_connection_closed_after_partial_response_sent', 'no'],
+    ['UND_ERR_HEADERS_OVERFLOW', fresh, 'backend_response_headers_too_long', 'no'],
+    ['UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', fresh, 'internal_error', 'no'],
+    ['ERR_ASSERTION', fresh, 'backend_response_corrupted', 'no'],
+    ['HPE_INVALID_CONSTANT', fresh, 'backend_response_corrupted', 'no'],
     ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', fresh, 'backend_tls_alert', 'yes'],
     [
       'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',

@@ -70,7 +70,7 @@ export function requestsIn(
   return { lines, complete };
 }
 
-/** A raw server that answers what the proxy sends, keeps every byte, and never closes by itself. */
+/** A raw server that answers what undici sends, keeps every byte, and never closes by itself. */
 export class LenientBackend {
   readonly connections: readonly BackendSocket[];
   readonly port: number;

@@ -20,7 +20,7 @@ import { DEFAULT_TIMEOUTS } from '#src/frontend/timeouts.ts';
 import { PLAIN_BALANCING, SECRETS } from '../backend/support.ts';
 import { mapTo, Records } from './_memory.ts';
 
-/** Client ⇄ node:http exchange ⇄ forwarder ⇄ backend, over plain TCP: everything real but TLS. */
+/** Client ⇄ node:http exchange ⇄ forwarder ⇄ undici ⇄ backend, over plain TCP: everything real but TLS. */
 export interface Proxy {
   readonly port: number;
   readonly records: Records;

@@ -81,7 +81,7 @@ const STATUS_LINES: readonly Case[] = [
   ['a negative status', line('HTTP/1.1 -20 OK'), corrupted],
   ['no status', line('HTTP/1.1  OK'), corrupted],
   ['HTTP/0.9', { bytes: '<html>hello</html>\r\n', end: 'FIN' }, corrupted],
-  // these two are read as HTTP/1.0: framed by the same fields, and no second exchange
+  // the parser reads these two as HTTP/1.0: framed by the same fields, and no second exchange
   ['HTTP/0.9 in a status line', line('HTTP/0.9 200 OK'), whole('ok')],
   ['HTTP/2.0', line('HTTP/2.0 200 OK'), whole('ok')],
   ['HTTP/1.2', line('HTTP/1.2 200 OK'), corrupted],
@@ -237,7 +237,7 @@ const ENDS: readonly Case[] = [
   ['FIN before the body', { bytes: `${OK}Content-Length: 2\r\n\r\n`, end: 'FIN' }, cut],
   ['FIN in the body', { bytes: `${OK}Content-Length: 4\r\n\r\nok`, end: 'FIN', passed: 2 }, cut],
   ['RST in the body', { bytes: `${OK}Content-Length: 4\r\n\r\nok`, end: 'RST', passed: 2 }, cut],
-  // a reset is no end
+  // undici takes it for the end
   ['RST in a body that ends with the connection', { bytes: `${OK}\r\nok`, end: 'RST', passed: 2 }, cut],
   ['RST in a body of HTTP/1.0', { bytes: 'HTTP/1.0 200 OK\r\n\r\nok', end: 'RST', passed: 2 }, cut],
   [
@@ -314,22 +314,22 @@ describe.each<Version>(['http1', 'http2'])('a client of %s', (version) => {
   });
 });
 
-// Neither is held in memory or passed on, and neither is waited for.
+// Neither is held in memory or passed on; what has no end takes no longer than any other response may.
 describe.each<Version>(['http1', 'http2'])('a client of %s is not left to', (version) => {
-  test.each<[string, string, number, string]>([
-    ['a reason without end', 'HTTP/1.1 200 ', 502, 'backend_response_headers_too_long'],
-    ['a chunk extension without end', `${CHUNKED}2\r\nok\r\n2;`, 200, 'backend_response_corrupted'],
-  ])('%s', async (_name, bytes, status, statusDetails) => {
+  test.each<[string, string, number]>([
+    ['a reason without end', 'HTTP/1.1 200 ', 504],
+    ['a chunk extension without end', `${CHUNKED}2\r\nok\r\n2;`, 200],
+  ])('%s', async (_name, bytes, status) => {
     const backend = await rawBackend(async (connection, index) => {
       await connection.head();
       if (index > 0) connection.socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext');
       else connection.socket.write(bytes + 'a'.repeat(4 * 1024 * 1024));
     });
-    const proxy = await startProxy([backend.port], { clients: version });
+    const proxy = await startProxy([backend.port], { clients: version, timeoutSec: 1 });
     const clients = asking(version, proxy);
     const seen = await clients.ask().outcome;
-    expect(await proxy.records.nth(1)).toMatchObject({ status, statusDetails });
-    expect(seen.isComplete).toBe(status === 502);
+    expect(await proxy.records.nth(1)).toMatchObject({ status, statusDetails: 'backend_timeout' });
+    expect(seen.isComplete).toBe(status === 504);
     expect((await clients.ask().outcome).body).toBe('next');
     expect(backend.connections).toHaveLength(2);
     clients.stop();

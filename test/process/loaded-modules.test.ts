@@ -45,13 +45,13 @@ const ONLY_WHEN_CONFIGURED = [
 
 test('`run` in one process loads no cluster, no database of places, no PKCS#12 and no SDK for traces', async () => {
   const loaded = await loadedBy('run', { workers: 1 });
-  expect(loaded).toEqual(expect.arrayContaining(['pino', 'prom-client']));
+  expect(loaded).toEqual(expect.arrayContaining(['undici', 'pino', 'prom-client']));
   expect(ONLY_WHEN_CONFIGURED.filter((name) => loaded.includes(name))).toEqual([]);
 });
 
 test('`check` loads none of that either, and nothing that logs or counts', async () => {
   const loaded = await loadedBy('check', { workers: 2, tracing: { otlpEndpoint: 'http://127.0.0.1:4318/v1/traces' } });
-  expect(loaded).toEqual(expect.arrayContaining(['zod', 'yaml']));
+  expect(loaded).toEqual(expect.arrayContaining(['zod', 'yaml', 'undici']));
   const unwanted = [...ONLY_WHEN_CONFIGURED, 'pino', 'prom-client', '@opentelemetry/api'];
   expect(unwanted.filter((name) => loaded.includes(name))).toEqual([]);
 });
