@@ -72,7 +72,7 @@ export class HelloReader {
 
   /** All raw bytes so far, to be put back into the socket in one piece. */
   get bytes(): Buffer {
-    return this.#raw.subarray(0, this.#rawLength);
+    return this.#rawLength === this.#raw.length ? this.#raw : this.#raw.subarray(0, this.#rawLength);
   }
 
   /** A copy of at most 4 KiB of the raw bytes: all of a hello that a log may keep (security rule 6). */
