@@ -15,7 +15,11 @@ export class Http2Connection implements Http2Owner {
   readonly #session: ServerHttp2Session;
   /** For its count of bytes, which goes on while node:http2 reads it. */
   readonly #socket: Socket;
-  readonly #exchanges = new Set<Http2Exchange>();
+  /**
+   * In no order. Not a Set: it replaces its table every few deletions, and one replaced table that is promoted keeps all that
+   * follow it alive, with all that is in them, until the next full collection (measured on 26.10: 2 KB of each request).
+   */
+  readonly #exchanges: Http2Exchange[] = [];
   readonly #ledger: SessionLedger;
   readonly #openedAtMs: number;
   #requests = 0;
@@ -59,11 +63,11 @@ export class Http2Connection implements Http2Owner {
   }
 
   onExchangeOver(exchange: Http2Exchange, reset: boolean): void {
-    this.#exchanges.delete(exchange);
+    this.#forget(exchange);
     this.#openHeadBytes -= exchange.headBytes;
     this.#movedBytes += exchange.carriedBytes;
     if (!exchange.bodyIsComplete) this.#expectedBytes += STREAM_WINDOW_BYTES;
-    if (this.#exchanges.size === 0) this.#idleSinceMs = this.#door.clock.monotonicMs();
+    if (this.#exchanges.length === 0) this.#idleSinceMs = this.#door.clock.monotonicMs();
     if (reset) this.#countReset();
   }
 
@@ -120,7 +124,7 @@ export class Http2Connection implements Http2Owner {
       this.#end('settings_timeout', 'no SETTINGS, or no acknowledgement of ours', constants.NGHTTP2_SETTINGS_TIMEOUT);
     } else if (this.#hasOpenHead(bytesRead, nowMs)) {
       this.#end('head_timeout', 'a head that does not end', constants.NGHTTP2_ENHANCE_YOUR_CALM);
-    } else if (this.#exchanges.size === 0 && nowMs - this.#idleSinceMs > this.facts.keepAliveTimeoutMs) {
+    } else if (this.#exchanges.length === 0 && nowMs - this.#idleSinceMs > this.facts.keepAliveTimeoutMs) {
       this.#session.close();
     }
   }
@@ -145,8 +149,16 @@ export class Http2Connection implements Http2Owner {
     this.#expectedBytes += head.bytes;
     this.#openHeadBytes += head.bytes;
     const exchange = new Http2Exchange(this, stream, head, endStream, this.#door.clock.monotonicMs());
-    this.#exchanges.add(exchange);
+    exchange.place = this.#exchanges.length;
+    this.#exchanges.push(exchange);
     this.facts.deliver(exchange);
+  }
+
+  #forget(exchange: Http2Exchange): void {
+    const last = this.#exchanges.pop()!;
+    if (last === exchange) return;
+    this.#exchanges[exchange.place] = last;
+    last.place = exchange.place;
   }
 
   /** RFC 9113 section 6.5.3: limits that were not acknowledged are limits that the client need not keep. */

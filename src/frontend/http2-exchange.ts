@@ -17,7 +17,7 @@ export interface Http2Owner {
 
 /** The stream carries its exchange, so that one set of listeners serves all streams without a closure each. */
 interface ExchangeStream extends ServerHttp2Stream {
-  [EXCHANGE]?: Http2Exchange;
+  [EXCHANGE]?: Http2Exchange | null;
 }
 
 /**
@@ -49,6 +49,8 @@ export class Http2Exchange implements Exchange {
   /** For the progress check: bytes that had moved at the last change, and when that was. */
   bytesMoved: number;
   movedAtMs: number;
+  /** Its index in the list of its session. */
+  place: number;
   /** What the head takes in memory. */
   readonly headBytes: number;
   readonly #owner: Http2Owner;
@@ -93,6 +95,7 @@ export class Http2Exchange implements Exchange {
     this.responded = false;
     this.bytesMoved = 0;
     this.movedAtMs = startedAtMs;
+    this.place = -1;
     this.headBytes = head.bytes;
     this.#owner = owner;
     this.#stream = stream;
@@ -333,6 +336,8 @@ export class Http2Exchange implements Exchange {
     // node:http2 destroys a stream whose both sides ended before it emits 'finish'
     if (this.#responseEnded && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR) this.onFinish();
     else this.onAborted();
+    // a closed stream survives most collections (its session's Map of streams), and must not take the whole request with it
+    this.#stream[EXCHANGE] = null;
     this.#owner.onExchangeOver(this, this.#wasTakenBack);
   }
 

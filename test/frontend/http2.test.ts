@@ -281,6 +281,23 @@ describe('deadlines', () => {
     expect(recorder.exchanges[0]!.aborted).toBe('client_timed_out');
   });
 
+  test('each upload that stalls is reset, whatever ended between them', async () => {
+    const { recorder, session } = await start({ timeouts: { stalledMs: 100 } });
+    const stalled: Promise<unknown>[] = [];
+    const answered: Promise<unknown>[] = [];
+    for (let i = 0; i < 6; i++) {
+      const stream = session.request({ ':method': 'POST', ':path': '/stalled' });
+      stream.write('part');
+      stalled.push(read(stream));
+      answered.push(read(session.request({ ':path': '/answered' })));
+    }
+    const results = await Promise.allSettled(stalled);
+    expect(results.map(({ status }) => status)).toEqual(Array(6).fill('rejected'));
+    await Promise.all(answered);
+    const aborted = recorder.exchanges.map(({ aborted: code }) => code).filter((code) => code !== null);
+    expect(aborted).toEqual(Array(6).fill('client_timed_out'));
+  });
+
   test('a response that is not taken is reset', async () => {
     const { recorder, session } = await start({ timeouts: { stalledMs: 100 } });
     recorder.answer = ({ exchange }) => {
