@@ -5,13 +5,7 @@ import { ProxyError } from '../base/errors.ts';
 import type { HeaderList } from '../http/exchange.ts';
 import { isConnectionLogin } from './connection-login.ts';
 import type { BackendCall, BackendHandler, BackendRequest } from './contract.ts';
-import {
-  contentLengthOf,
-  exceedsHeadLimit,
-  headerListFromBuffers,
-  headerListFromParsed,
-  MAX_RESPONSE_HEAD_BYTES,
-} from './header-list.ts';
+import { headerListFromBuffers, MAX_RESPONSE_HEAD_BYTES, ParsedHead } from './header-list.ts';
 import type { Http1Connection } from './http1-connection.ts';
 import { type BodyConsumer, RequestBody } from './request-body.ts';
 import { type Http1Progress, http1Error } from './translate-error.ts';
@@ -101,15 +95,22 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, parsed: ParsedHeaders): void {
     if (this.over) return;
-    const headers = headerListFromParsed(parsed);
+    const head = new ParsedHead(parsed);
     callbackDepth++;
     try {
-      if (status < 100) this.#refuseStatus(status);
-      else if (status < 200) this.#onInterim(status, headers);
-      else this.#onFinalHead(status, headers);
+      if (!this.sent) this.#refuseUnasked();
+      else if (status < 100) this.#refuseStatus(status);
+      else if (status < 200) this.#onInterim(status, head.list);
+      else this.#onFinalHead(status, head);
     } finally {
       callbackDepth--;
     }
+  }
+
+  /** Its head waits for the first bytes of its body: nobody has asked yet, and what comes could only be for somebody else (security rule 2). */
+  #refuseUnasked(): void {
+    const detail = this.#detail('a response before the request');
+    this.#fail(new ProxyError('backend_connection_closed_before_data_sent_to_client', { phase: 'send', detail }));
   }
 
   #refuseStatus(status: number): void {
@@ -132,24 +133,24 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
     this.#handler.onInterim(status, headers);
   }
 
-  #onFinalHead(status: number, headers: HeaderList): void {
-    if (exceedsHeadLimit(headers)) {
+  #onFinalHead(status: number, head: ParsedHead): void {
+    const { list, coding } = head;
+    if (head.isTooLong) {
       const detail = this.#detail(`a response head of more than ${MAX_RESPONSE_HEAD_BYTES} bytes`);
       this.#fail(new ProxyError('backend_response_headers_too_long', { phase: 'send', detail }));
       return;
     }
-    const coding = transferCoding(headers);
     if (coding === 'other') {
       const detail = this.#detail('a Transfer-Encoding other than chunked');
       this.#fail(new ProxyError('backend_response_corrupted', { phase: 'send', detail }));
       return;
     }
-    if (isConnectionLogin(headers)) this.#connection!.isLoggedIn = true;
+    if (isConnectionLogin(list)) this.#connection!.isLoggedIn = true;
     this.#status = status;
     const bodyless = status === 204 || status === 304 || this.request.method === 'HEAD';
-    this.#missingBytes = bodyless ? 0 : contentLengthOf(headers);
+    this.#missingBytes = bodyless ? 0 : head.contentLength;
     this.#endsWithConnection = this.#missingBytes === -1 && coding === 'none';
-    this.#handler.onResponse(status, headers);
+    this.#handler.onResponse(status, list);
     this.#holdIfComplete();
   }
 
@@ -205,7 +206,7 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
       socket.destroy();
       return;
     }
-    const headers = headerListFromParsed(parsed);
+    const headers = new ParsedHead(parsed).list;
     const refusal = websocketRefusal(this.request.headers, headers);
     this.over = true;
     if (refusal !== null) {
@@ -348,6 +349,7 @@ export class Http1Exchange implements BackendCall, BodyConsumer, Dispatcher.Disp
       body: this.#body === null ? null : this.#body.asReadable(),
       upgrade: isWebSocket ? 'websocket' : null,
       servername: ANY_NAME,
+      blocking: false, // the pool gives a connection one exchange at a time; undici would look at its queue again at each head
       // `reset` is left alone: with `false`, a backend that sends a body to HEAD answers the next client (security rule 2).
     };
     connection.client.dispatch(options, this);
@@ -379,17 +381,6 @@ function wantBody(exchange: Http1Exchange): void {
 
 function release(pool: Http1Pool, connection: Http1Connection): void {
   pool.release(connection);
-}
-
-/** `other`: what no client of ours can undo, and framing that servers and proxies read differently (RFC 9112 section 6.1). */
-function transferCoding(headers: HeaderList): 'none' | 'chunked' | 'other' {
-  let coding: 'none' | 'chunked' = 'none';
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i] !== 'transfer-encoding') continue;
-    if (coding === 'chunked' || headers[i + 1]!.trim().toLowerCase() !== 'chunked') return 'other';
-    coding = 'chunked';
-  }
-  return coding;
 }
 
 /** What llhttp takes to heart among trailers too: a `Connection: close` there makes it refuse the next response. */

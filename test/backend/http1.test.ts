@@ -350,6 +350,21 @@ describe('connections', () => {
     expect(sockets).toHaveLength(2);
   });
 
+  test('a response that comes before anything of the request was sent does not answer it (security rule 2)', async () => {
+    const { service, sockets } = await startRaw((socket) =>
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+    );
+    await exchange(service);
+    const { promise, resolve } = Promise.withResolvers<ProxyError>();
+    const recorder = new Recorder();
+    recorder.onError = resolve;
+    // the head waits for the first bytes of the body
+    recorder.onFirstBodyWanted = () => sockets[0]!.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison');
+    recorder.start(service, { method: 'PUT', contentLength: 4 });
+    expect(await promise).toMatchObject({ code: 'backend_connection_closed_before_data_sent_to_client' });
+    expect([recorder.status, recorder.call?.sent]).toEqual([0, false]);
+  });
+
   // RFC 9110 §9.3.1, security rule 2. The backend sends a body to HEAD, or takes an ignored body for a second request: either way
   // bytes that a stranger may have chosen come late, when the next request is on its way. With undici's `reset: false` they answer it.
   test.each([
