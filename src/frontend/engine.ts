@@ -40,8 +40,6 @@ interface Engine {
 export class EngineSet {
   readonly #clock: Clock;
   readonly #engines = new WeakMap<TlsTermination, Map<string, Engine>>();
-  /** The last one that was asked for: most proxies serve one certificate. */
-  #recent: { readonly tls: TlsTermination; readonly choice: EngineChoice; readonly server: Server } | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -54,14 +52,6 @@ export class EngineSet {
   }
 
   #engineFor(tls: TlsTermination, choice: EngineChoice): Server {
-    const recent = this.#recent;
-    if (recent !== null && recent.tls === tls && isSameChoice(recent.choice, choice)) return recent.server;
-    const server = this.#find(tls, choice);
-    this.#recent = { tls, choice, server };
-    return server;
-  }
-
-  #find(tls: TlsTermination, choice: EngineChoice): Server {
     let engines = this.#engines.get(tls);
     if (engines === undefined) {
       engines = new Map();
@@ -115,10 +105,6 @@ function take(socket: TLSSocket): EngineClient | undefined {
   const client = raw?.[WAITING];
   if (raw !== undefined) raw[WAITING] = undefined;
   return client;
-}
-
-function isSameChoice(a: EngineChoice, b: EngineChoice): boolean {
-  return a.certificate === b.certificate && a.alpn === b.alpn && a.tickets === b.tickets;
 }
 
 const WAITING = Symbol('waiting for a handshake');

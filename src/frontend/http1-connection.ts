@@ -209,6 +209,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
       return;
     }
     if (this.#current === null && this.socket.writableEnded) return; // nothing can be answered any more
+    // a paused socket gives nothing, but what comes is never to overtake what waits
     if (this.#rest !== null) this.#rest = Buffer.concat([this.#rest, chunk]);
     else this.#read(chunk);
   }

@@ -1,7 +1,7 @@
 // hot path
 import { isFieldByte, isTokenByte } from './field-value.ts';
 
-export interface RequestLine {
+interface RequestLine {
   readonly method: string;
   readonly target: string;
   readonly versionMajor: number;

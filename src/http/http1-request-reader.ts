@@ -3,6 +3,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import { badFieldLine, readFieldLines, requestLineOf } from './_http1-lines.ts';
 import type { HeaderList } from './exchange.ts';
 import { isFieldByte, isTokenByte } from './field-value.ts';
+import { hexDigit } from './hex-digit.ts';
 import { MAX_HEAD_BYTES } from './request-head.ts';
 
 /** What a reader tells of the request that it reads. */
@@ -351,13 +352,6 @@ export class Http1RequestReader {
   }
 }
 
-/** -1: none. */
-function hexDigit(byte: number): number {
-  if (byte >= ZERO && byte <= NINE) return byte - ZERO;
-  const letter = byte | 0x20; // lower case
-  return letter >= LETTER_A && letter <= LETTER_F ? letter - LETTER_A + 10 : -1;
-}
-
 const NO_FIELDS: HeaderList = [];
 const LINE_END = '\r\n';
 const HEAD_END = '\r\n\r\n';
@@ -384,11 +378,7 @@ const BODY_ENDS = 15;
 
 const LF = 0x0a;
 const CR = 0x0d;
-const ZERO = 0x30;
-const NINE = 0x39;
 const SEMICOLON = 0x3b;
-const LETTER_A = 0x61;
-const LETTER_F = 0x66;
 
 const MAX_SIZE_DIGITS = 13; // 52 bits: a Number holds every such size exactly
 const MAX_EXTENSION_BYTES = 16 * 1024; // Node's, since CVE-2024-22019

@@ -1,4 +1,5 @@
 // hot path: inspectPath() reads every path once, byte by byte.
+import { hexDigit } from './hex-digit.ts';
 
 /**
  * `clean`: route and forward it as it is. `dot-segments`: answer 302 to `removeDotSegments()` before routing, so that a rule
@@ -24,8 +25,8 @@ export function inspectPath(target: string): PathVerdict {
     } else if (byte === DOT) {
       dots++;
     } else if (byte === PERCENT) {
-      const high = hexValue(target.charCodeAt(i + 1)); // NaN beyond the end, which hexValue refuses
-      const low = hexValue(target.charCodeAt(i + 2));
+      const high = hexDigit(target.charCodeAt(i + 1)); // NaN beyond the end, which hexDigit refuses
+      const low = hexDigit(target.charCodeAt(i + 2));
       if (high === -1 || low === -1 || (high === 0 && low === 0)) return 'malformed';
       dots = high === 2 && low === 14 ? dots + 1 : OTHER;
       i += 2;
@@ -72,25 +73,15 @@ function dotsOf(segment: string): number {
   return dots === 0 ? OTHER : dots;
 }
 
-function hexValue(byte: number): number {
-  if (byte >= ZERO && byte <= NINE) return byte - ZERO;
-  const small = byte | LOWER;
-  return small >= SMALL_A && small <= SMALL_F ? small - SMALL_A + 10 : -1;
-}
-
 const OTHER = -(2 ** 29); // a target is at most 60 KiB, so no run of dots counts from here up to 1
 const SPACE = 0x20;
 const HASH = 0x23;
 const PERCENT = 0x25;
 const DOT = 0x2e;
 const SLASH = 0x2f;
-const ZERO = 0x30;
 const TWO = 0x32;
-const NINE = 0x39;
 const QUESTION = 0x3f;
 const BACKSLASH = 0x5c;
-const SMALL_A = 0x61;
 const SMALL_E = 0x65;
-const SMALL_F = 0x66;
 const DEL = 0x7f;
 const LOWER = 0x20; // the bit that makes an ASCII letter small
