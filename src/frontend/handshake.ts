@@ -26,6 +26,7 @@ import { reportHandshakeFailure } from './handshake-failure.ts';
 import { observeFailed, observeSecured } from './hello-observer.ts';
 import { servedNames } from './served-names.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
+import type { Turn, TurnTaker } from './turn.ts';
 
 /** What a handshake needs of the listener. */
 export interface HandshakeOwner {
@@ -34,6 +35,7 @@ export interface HandshakeOwner {
   readonly timeouts: FrontendTimeouts;
   /** Of `timeouts.handshakeMs`. */
   readonly deadlines: DeadlineQueue;
+  readonly turn: Turn;
   readonly clock: Clock;
   /** It ended, one way or the other. */
   onHandshakeOver(handshake: Handshake): void;
@@ -45,7 +47,7 @@ export interface HandshakeOwner {
  * read a ClientHello, put its bytes back, choose the certificate, let an engine do the handshake, check that it was the
  * handshake that was asked for. Every other end has one reason.
  */
-export class Handshake extends Expiring implements EngineClient {
+export class Handshake extends Expiring implements EngineClient, TurnTaker {
   readonly connection: ClientConnection;
   readonly #tls: TlsTermination;
   readonly #owner: HandshakeOwner;
@@ -54,6 +56,7 @@ export class Handshake extends Expiring implements EngineClient {
   readonly #onReadable: () => void;
   /** Until there is a hello, or something else. */
   #reader: HelloReader | null;
+  #waitsForTurn: boolean;
   #hello: ClientHello | null;
   #certificate: CertificateEntry | null;
   #negotiation: Negotiation | null;
@@ -75,12 +78,13 @@ export class Handshake extends Expiring implements EngineClient {
     this.#socket = connection.rawSocket;
     this.#startedAtMs = acceptedAtMs;
     this.#reader = new HelloReader();
+    this.#waitsForTurn = false;
     this.#hello = null;
     this.#certificate = null;
     this.#negotiation = null;
     this.#cpuMs = 0;
     this.#isOver = false;
-    this.#onReadable = () => this.#read();
+    this.#onReadable = () => this.#waitForTurn();
     this.#socket.on('readable', this.#onReadable);
     this.#socket.on('error', ignore); // 'close' follows, as it does when the client ends its side
     connection.handshake = this;
@@ -156,7 +160,14 @@ export class Handshake extends Expiring implements EngineClient {
     this.#fail({ how: 'closed' }, 'destroy');
   }
 
-  #read(): void {
+  #waitForTurn(): void {
+    if (this.#waitsForTurn) return;
+    this.#waitsForTurn = true;
+    this.#owner.turn.add(this);
+  }
+
+  onTurn(): void {
+    this.#waitsForTurn = false;
     const reader = this.#reader;
     if (reader === null) return;
     let chunk: Buffer | null;

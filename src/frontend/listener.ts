@@ -15,6 +15,7 @@ import { PlainStart, type PlainStartOwner } from './plain-start.ts';
 import { isTrusted, ProxiedStart, type ProxiedStartOwner } from './proxied-start.ts';
 import { StreamDoor } from './stream.ts';
 import { DEFAULT_TIMEOUTS, type FrontendTimeouts } from './timeouts.ts';
+import { Turn } from './turn.ts';
 
 export interface ListenerOptions extends ConnectionHome {
   readonly address: string;
@@ -78,6 +79,7 @@ export class Listener {
       costlyClients: new CostlyClients(),
       timeouts,
       deadlines: new DeadlineQueue(timeouts.handshakeMs, clock),
+      turn: new Turn(),
       clock,
       onHandshakeOver: () => this.#admission.handshakeOver(),
       onSecured: (socket, connection) =>
