@@ -53,10 +53,9 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
   readonly #owner: HandshakeOwner;
   readonly #socket: Socket;
   readonly #startedAtMs: number;
-  readonly #onReadable: () => void;
+  readonly #onData: (chunk: Buffer) => void;
   /** Until there is a hello, or something else. */
   #reader: HelloReader | null;
-  #waitsForTurn: boolean;
   #hello: ClientHello | null;
   #certificate: CertificateEntry | null;
   #negotiation: Negotiation | null;
@@ -78,14 +77,13 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
     this.#socket = connection.rawSocket;
     this.#startedAtMs = acceptedAtMs;
     this.#reader = new HelloReader();
-    this.#waitsForTurn = false;
     this.#hello = null;
     this.#certificate = null;
     this.#negotiation = null;
     this.#cpuMs = 0;
     this.#isOver = false;
-    this.#onReadable = () => this.#waitForTurn();
-    this.#socket.on('readable', this.#onReadable);
+    this.#onData = (chunk) => this.#peek(chunk);
+    this.#socket.on('data', this.#onData);
     this.#socket.on('error', ignore); // 'close' follows, as it does when the client ends its side
     connection.handshake = this;
     owner.deadlines.add(this, nowMs, acceptedAtMs);
@@ -160,37 +158,29 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
     this.#fail({ how: 'closed' }, 'destroy');
   }
 
-  #waitForTurn(): void {
-    if (this.#waitsForTurn) return;
-    this.#waitsForTurn = true;
-    this.#owner.turn.add(this);
-  }
-
-  onTurn(): void {
-    this.#waitsForTurn = false;
+  #peek(chunk: Buffer): void {
     const reader = this.#reader;
-    if (reader === null) return;
-    let chunk: Buffer | null;
-    // biome-ignore lint/suspicious/noAssignInExpressions: the form that node:stream documents
-    while ((chunk = this.#socket.read() as Buffer | null) !== null) {
-      if (reader.push(chunk) === 'need-more') continue;
-      this.#onPeeked(reader);
-      return;
-    }
+    if (reader !== null && reader.push(chunk) !== 'need-more') this.#onPeeked(reader);
   }
 
   #onPeeked(reader: HelloReader): void {
     this.#stopPeeking();
-    this.#hello = reader.hello;
     if (reader.hello !== null) {
-      this.#chooseAndStart(reader.hello, reader.bytes);
+      this.#hello = reader.hello;
+      this.#socket.unshift(reader.bytes);
+      this.#owner.turn.add(this);
       return;
     }
     const cause: HandshakeFailureCause = { how: 'hello', status: reader.status, detail: reader.detail };
     this.#fail(cause, reader.status === 'plain-http' ? 'plain-http' : 'alert');
   }
 
-  #chooseAndStart(hello: ClientHello, bytes: Buffer): void {
+  /** Its hello is here; null: it ended before its turn. */
+  onTurn(): void {
+    if (this.#hello !== null) this.#chooseAndStart(this.#hello);
+  }
+
+  #chooseAndStart(hello: ClientHello): void {
     const tls = this.#tls;
     if (tls.clientAuthentication !== null) {
       if (this.#owner.costlyClients.isPenalised(this.connection.remoteAddress, this.#owner.clock.monotonicMs())) {
@@ -211,7 +201,6 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
     this.#negotiation = negotiation;
     const isHttp2 = !negotiation.ok || http2Allowed(negotiation.version, negotiation.suite);
     const alpn = this.connection.proxy.traffic.kind === 'stream' ? null : isHttp2 ? 'h2' : 'http/1.1';
-    this.#socket.unshift(bytes);
     const version = negotiation.ok ? negotiation.version : null;
     const tickets = tls.ticketGeneration(choice.entry, version, hello.ticketKeyName);
     this.#owner.engines.start(tls, { certificate: choice.entry, alpn, tickets }, this.#socket, this);
@@ -258,7 +247,8 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
   #stopPeeking(): void {
     if (this.#reader === null) return;
     this.#reader = null;
-    this.#socket.removeListener('readable', this.#onReadable);
+    this.#socket.removeListener('data', this.#onData);
+    this.#socket.pause(); // what comes now waits for the engine
   }
 }
 
