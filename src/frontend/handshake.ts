@@ -26,7 +26,7 @@ import { reportHandshakeFailure } from './handshake-failure.ts';
 import { observeFailed, observeSecured } from './hello-observer.ts';
 import { servedNames } from './served-names.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
-import type { Turn, TurnTaker } from './turn.ts';
+import type { Turn, TurnTaker } from '../base/turn.ts';
 
 /** What a handshake needs of the listener. */
 export interface HandshakeOwner {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
+import type { Turn, TurnTaker } from '../base/turn.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
 import { responseContentLength } from '../http/forwarding-headers.ts';
 import {
@@ -20,6 +21,7 @@ export interface Http1Owner {
   readonly facts: ConnectionFacts & { readonly isSecure: boolean; readonly localAuthority: string };
   readonly socket: Socket;
   readonly discardMs: number;
+  readonly turn: Turn;
   /** For the Date field. */
   readonly date: string;
   /** To be given with the last write of a response: calls onFinish() when the kernel has it. */
@@ -44,7 +46,7 @@ export interface Http1Owner {
  *
  * `onFinish` comes with "finished"; the connection is free when the request has ended too.
  */
-export class Http1Exchange implements Exchange {
+export class Http1Exchange implements Exchange, TurnTaker {
   readonly connection: ConnectionFacts;
   readonly protocol: HttpProtocol;
   readonly method: string;
@@ -73,8 +75,9 @@ export class Http1Exchange implements Exchange {
   #framing: ResponseFraming;
   /** Of the response body, as its head says; negative: unknown. */
   #declaredBytes: number;
-  /** What goes into the next write, one character a byte: the head, and what of a small body came in the same turn. */
+  /** What goes into the next write, one character a byte: the head, and what of a small body came before its turn. */
   #unwritten: string;
+  #waitsForTurn: boolean;
   #awaitsDrain: boolean;
   #responseEnded: boolean;
   #responseFinished: boolean;
@@ -111,6 +114,7 @@ export class Http1Exchange implements Exchange {
     this.#framing = 'head';
     this.#declaredBytes = -1;
     this.#unwritten = '';
+    this.#waitsForTurn = false;
     this.#awaitsDrain = false;
     this.#responseEnded = false;
     this.#responseFinished = false;
@@ -174,7 +178,8 @@ export class Http1Exchange implements Exchange {
     }
     if (this.#framing === 'until-close') this.isLast = true;
     this.#unwritten = responseHead(status, headers, this.#framing, this.isLast, this.#owner.date);
-    if (body !== false) process.nextTick(flushUnwritten, this); // with the first bytes of the body if they come at once, else alone
+    this.#waitsForTurn = true;
+    this.#owner.turn.add(this);
   }
 
   write(chunk: Uint8Array): boolean {
@@ -186,7 +191,7 @@ export class Http1Exchange implements Exchange {
     }
     if (this.#unwritten === '' || chunk.byteLength > MAX_JOINED_BYTES) return this.#send(chunk);
     this.#unwritten += this.#framing === 'chunked' ? `${sizeLine(chunk)}${latin1(chunk)}\r\n` : latin1(chunk);
-    if (this.#unwritten.length > MAX_UNWRITTEN_BYTES) this.flush();
+    if (this.#unwritten.length > MAX_UNWRITTEN_BYTES) this.#flush();
     return true;
   }
 
@@ -199,19 +204,15 @@ export class Http1Exchange implements Exchange {
     this.#responseEnded = true;
     if (!this.#requestEnded) this.discardBody();
     if (this.#framing === 'chunked') this.#unwritten += `0\r\n${trailers === null ? '' : fieldLines(trailers)}\r\n`;
-    const { socket, onWritten } = this.#owner;
-    const text = this.#unwritten;
-    this.#unwritten = '';
-    if (text === '' && socket.writableLength === 0) process.nextTick(onWritten);
-    else socket.write(text, 'latin1', onWritten);
+    if (!this.#waitsForTurn) this.#writeLast();
   }
 
-  /** Writes what waits for more of its kind. */
-  flush(): void {
-    if (this.#unwritten === '' || this.#over) return;
-    const text = this.#unwritten;
-    this.#unwritten = '';
-    this.#owner.socket.write(text, 'latin1'); // whether it is enough, the next write() tells
+  /** The head is written now, with what came of a small body since, be it all of it. */
+  onTurn(): void {
+    this.#waitsForTurn = false;
+    if (this.#over) return;
+    if (this.#responseEnded) this.#writeLast();
+    else this.#flush();
   }
 
   switchProtocols(headers: HeaderList): Duplex {
@@ -289,6 +290,21 @@ export class Http1Exchange implements Exchange {
     this.#settle();
   }
 
+  #flush(): void {
+    if (this.#unwritten === '') return;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    this.#owner.socket.write(text, 'latin1'); // whether it is enough, the next write() tells
+  }
+
+  #writeLast(): void {
+    const { socket, onWritten } = this.#owner;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    if (text === '' && socket.writableLength === 0) process.nextTick(onWritten);
+    else socket.write(text, 'latin1', onWritten);
+  }
+
   #send(chunk: Uint8Array): boolean {
     const { socket } = this.#owner;
     const head = this.#unwritten;
@@ -337,10 +353,6 @@ export class Http1Exchange implements Exchange {
       { phase: this.responded ? 'relay' : 'head' },
     );
   }
-}
-
-function flushUnwritten(exchange: Http1Exchange): void {
-  exchange.flush();
 }
 
 function endBodySoon(exchange: Http1Exchange): void {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
+import { Turn } from '../base/turn.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { Http1Connection } from './http1-connection.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
@@ -9,6 +10,7 @@ import type { FrontendTimeouts } from './timeouts.ts';
 export class Http1Door {
   readonly timeouts: FrontendTimeouts;
   readonly clock: Clock;
+  readonly turn = new Turn();
   readonly #connections = new Map<Duplex, Http1Connection>();
   readonly #sweep: NodeJS.Timeout;
 

@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
+import type { Turn } from '../base/turn.ts';
 import { readHttp2Head } from '../http/request-head.ts';
 import type { SessionEndReason } from '../telemetry/session-end.ts';
 import type { ClientConnection } from './client-connection.ts';
@@ -8,10 +9,18 @@ import { Http2Exchange, type Http2Owner } from './http2-exchange.ts';
 import { SessionLedger } from './session-ledger.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
 
+/** What all sessions of a listener share. */
+interface Door {
+  readonly timeouts: FrontendTimeouts;
+  readonly clock: Clock;
+  readonly turn: Turn;
+}
+
 /** One HTTP/2 session: its exchanges, and when it ends. */
 export class Http2Connection implements Http2Owner {
   readonly facts: ClientConnection;
-  readonly #door: { readonly timeouts: FrontendTimeouts; readonly clock: Clock };
+  readonly turn: Turn;
+  readonly #door: Door;
   readonly #session: ServerHttp2Session;
   /** For its count of bytes, which goes on while node:http2 reads it. */
   readonly #socket: Socket;
@@ -41,13 +50,9 @@ export class Http2Connection implements Http2Owner {
   #movedAtHeld = 0;
   #isReported = false;
 
-  constructor(
-    door: { readonly timeouts: FrontendTimeouts; readonly clock: Clock },
-    session: ServerHttp2Session,
-    socket: Socket,
-    facts: ClientConnection,
-  ) {
+  constructor(door: Door, session: ServerHttp2Session, socket: Socket, facts: ClientConnection) {
     this.facts = facts;
+    this.turn = door.turn;
     this.#door = door;
     this.#session = session;
     this.#socket = socket;

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { asProxyError, ProxyError } from '../base/errors.ts';
+import type { Turn, TurnTaker } from '../base/turn.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
 import { fieldValueOrEmpty, isLowerCaseToken } from '../http/field-value.ts';
 import type { RequestHead } from '../http/request-head.ts';
@@ -11,6 +12,7 @@ import { IDLE_HANDLER } from './idle-handler.ts';
 /** What an exchange tells the session it runs on. */
 export interface Http2Owner {
   readonly facts: ConnectionFacts & { readonly isSecure: boolean };
+  readonly turn: Turn;
   /** The stream is gone. `reset`: the client took it back before it had the response. */
   onExchangeOver(exchange: Http2Exchange, reset: boolean): void;
 }
@@ -30,7 +32,7 @@ interface ExchangeStream extends ServerHttp2Stream {
  * | `finish`, uploads   | does not count (HEAD, a reset)  | onFinish                                |
  * | `close`             | onAbort                         | onFinish if the code is 0, else onAbort |
  */
-export class Http2Exchange implements Exchange {
+export class Http2Exchange implements Exchange, TurnTaker {
   readonly connection: ConnectionFacts;
   readonly protocol: HttpProtocol = 'HTTP/2';
   readonly method: string;
@@ -65,6 +67,10 @@ export class Http2Exchange implements Exchange {
   #listensForDrain: boolean;
   #waitsForTrailers: boolean;
   #responseTrailers: HeaderList | null;
+  /** What waits for its turn: the fields of the response, whether a body follows, its first chunk. The end may wait with them. */
+  #waitingHead: string[] | null;
+  #waitingBody: boolean;
+  #waitingChunk: Uint8Array | null;
   #responseEnded: boolean;
   /** The handler has been told the end, or asked for it: nothing is called any more. */
   #over: boolean;
@@ -109,6 +115,9 @@ export class Http2Exchange implements Exchange {
     this.#listensForDrain = false;
     this.#waitsForTrailers = false;
     this.#responseTrailers = null;
+    this.#waitingHead = null;
+    this.#waitingBody = false;
+    this.#waitingChunk = null;
     this.#responseEnded = false;
     this.#over = false;
     this.#wasTakenBack = false;
@@ -198,7 +207,7 @@ export class Http2Exchange implements Exchange {
   respond(status: number, headers: HeaderList, body: boolean | 'until-close'): void {
     if (this.#over || this.responded) return;
     this.responded = true;
-    const list: (string | number)[] = [':status', status];
+    const list = [':status', String(status)];
     let hasLength = false;
     let namesTrailers = false;
     for (let i = 0; i < headers.length; i += 2) {
@@ -210,20 +219,49 @@ export class Http2Exchange implements Exchange {
     }
     // With a known length END_STREAM can go with the last DATA; trailers after one are announced or lost.
     this.#waitsForTrailers = body && (!hasLength || namesTrailers);
-    if (this.#waitsForTrailers) this.#stream.on('wantTrailers', onStreamWantTrailers);
+    this.#waitingHead = list;
+    this.#waitingBody = body !== false;
+    this.#owner.turn.add(this);
+  }
+
+  onTurn(): void {
+    this.#say();
+  }
+
+  #say(): void {
+    const stream = this.#stream;
+    const head = this.#waitingHead;
+    const chunk = this.#waitingChunk;
+    if (head === null || stream.destroyed) return; // 'close' follows
+    this.#waitingHead = null;
+    this.#waitingChunk = null;
+    if (this.#waitsForTrailers) stream.on('wantTrailers', onStreamWantTrailers);
     try {
-      this.#stream.respond(list as unknown as string[], {
-        endStream: body === false,
-        waitForTrailers: this.#waitsForTrailers,
-      });
+      stream.respond(head, { endStream: !this.#waitingBody, waitForTrailers: this.#waitsForTrailers });
     } catch (thrown) {
       this.#fail(thrown); // for instance a status over 599
+      return;
     }
+    if (chunk !== null) stream.write(chunk); // whether it is enough, the next write() tells
+    if (this.#responseEnded) this.#sayEnd();
+  }
+
+  #sayEnd(): void {
+    // a HEAD request's was ended by node:http2 at the start
+    if (this.#stream.writableFinished) process.nextTick(finishSoon, this);
+    else this.#stream.end();
   }
 
   write(chunk: Uint8Array): boolean {
     if (this.#over || this.#responseEnded) return true;
     this.responseBytes += chunk.byteLength;
+    if (this.#waitingHead !== null) {
+      if (this.#waitingChunk === null) {
+        this.#waitingChunk = chunk;
+        return true;
+      }
+      this.#say();
+    }
     const taken = this.#stream.write(chunk);
     if (!taken && !this.#listensForDrain) {
       this.#listensForDrain = true;
@@ -236,9 +274,7 @@ export class Http2Exchange implements Exchange {
     if (this.#over || this.#responseEnded) return;
     this.#responseEnded = true;
     this.#responseTrailers = trailers;
-    if (this.#stream.writableFinished)
-      process.nextTick(finishSoon, this); // a HEAD request's, ended by node:http2 at the start
-    else this.#stream.end();
+    if (this.#waitingHead === null) this.#sayEnd();
   }
 
   /** 200 instead of 101 (RFC 8441 section 5): from then on DATA frames carry the bytes. */
@@ -266,6 +302,7 @@ export class Http2Exchange implements Exchange {
   abort(error: ProxyError): void {
     if (this.#over) return;
     this.#over = true;
+    this.#say(); // the client is told the head as well where it waits
     this.#stream.destroy(error); // RST_STREAM(INTERNAL_ERROR); close(code) could send END_STREAM first
   }
 
@@ -312,7 +349,7 @@ export class Http2Exchange implements Exchange {
   }
 
   onFinish(): void {
-    if (!this.#responseEnded) return;
+    if (!this.#responseEnded || this.#waitingHead !== null) return;
     // not at once: of a response that is a head only, RST_STREAM would overtake it
     if (!this.#requestEnded && !this.#waitsForTrailers) setImmediate(refuseRest, this.#stream);
     if (this.#over) return;
@@ -334,7 +371,8 @@ export class Http2Exchange implements Exchange {
 
   onClose(): void {
     // node:http2 destroys a stream whose both sides ended before it emits 'finish'
-    if (this.#responseEnded && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR) this.onFinish();
+    const isWhole = this.#responseEnded && this.#waitingHead === null;
+    if (isWhole && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR) this.onFinish();
     else this.onAborted();
     // a closed stream survives most collections (its session's Map of streams), and must not take the whole request with it
     this.#stream[EXCHANGE] = null;

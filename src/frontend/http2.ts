@@ -2,6 +2,7 @@ import { createServer, type Http2Server, type ServerHttp2Session } from 'node:ht
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { startDeadline } from '../base/deadline.ts';
+import { Turn } from '../base/turn.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { FrontendProxy } from './contract.ts';
 import { Http2Connection, STREAM_WINDOW_BYTES } from './http2-connection.ts';
@@ -12,6 +13,7 @@ import type { FrontendTimeouts } from './timeouts.ts';
 export class Http2Door {
   readonly timeouts: FrontendTimeouts;
   readonly clock: Clock;
+  readonly turn = new Turn();
   /** By concurrent streams, and whether WebSockets are offered. */
   readonly #servers = new Map<string, Http2Server>();
   readonly #sessions = new Set<Http2Connection>();

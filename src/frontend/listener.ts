@@ -15,7 +15,7 @@ import { PlainStart, type PlainStartOwner } from './plain-start.ts';
 import { isTrusted, ProxiedStart, type ProxiedStartOwner } from './proxied-start.ts';
 import { StreamDoor } from './stream.ts';
 import { DEFAULT_TIMEOUTS, type FrontendTimeouts } from './timeouts.ts';
-import { Turn } from './turn.ts';
+import { Turn } from '../base/turn.ts';
 
 export interface ListenerOptions extends ConnectionHome {
   readonly address: string;

@@ -100,7 +100,7 @@ export async function startProxy(
   const timeouts = { ...DEFAULT_TIMEOUTS, discardMs: 300, checkIntervalMs: 50 };
   const door = clients === 'http1' ? new Http1Door(timeouts, systemClock) : new Http2Door(timeouts, systemClock);
   const accepted = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const server = createServer({ allowHalfOpen: clients === 'http1', noDelay: true }, (socket) => {
     accepted.add(socket);
     socket.on('close', () => accepted.delete(socket));
     socket.on('error', () => {});

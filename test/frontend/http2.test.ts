@@ -193,6 +193,56 @@ describe('streams that end early', () => {
     expect((await read(session.request({ ':path': '/next', ':method': 'HEAD' }))).status).toBe(200);
   });
 
+  test('what is given before the turn of a response is said in that order', async () => {
+    const { recorder, session } = await start();
+    recorder.answer = ({ exchange }) => {
+      exchange.respond(200, ['x-a', '1'], true);
+      for (const chunk of ['one ', 'two ', 'three']) exchange.write(Buffer.from(chunk));
+      exchange.end(['x-sum', '3']);
+    };
+    expect(await read(session.request({ ':path': '/' }))).toMatchObject({
+      status: 200,
+      body: 'one two three',
+      trailers: { 'x-sum': '3' },
+    });
+    await recorder.until(() => recorder.exchanges[0]!.finished);
+  });
+
+  test('abort() before the turn of a response: its head, then a reset', async () => {
+    const { recorder, session } = await start();
+    recorder.answer = ({ exchange }) => {
+      exchange.respond(203, ['content-length', '8'], true);
+      exchange.write(Buffer.from('part'));
+      exchange.abort(new ProxyError('internal_error'));
+    };
+    const stream = session.request({ ':path': '/' });
+    let status: unknown = null;
+    stream.on('response', (headers) => {
+      status = headers[':status'];
+    });
+    await expect(read(stream)).rejects.toMatchObject({ code: 'ERR_HTTP2_STREAM_ERROR' });
+    expect(stream.rstCode).toBe(constants.NGHTTP2_INTERNAL_ERROR);
+    expect(status).toBe(203);
+  });
+
+  test('a whole response whose connection is cut before its turn was not given', async () => {
+    const { recorder, session, listener } = await start();
+    recorder.answer = (recorded) => {
+      recorded.respond(200, 'never seen');
+      void listener.closeNow();
+    };
+    const stream = session.request({ ':path': '/' });
+    stream.on('error', () => {});
+    const statuses: unknown[] = [];
+    stream.on('response', (headers) => statuses.push(headers[':status']));
+    await recorder.until(() => recorder.exchanges[0]?.aborted != null || recorder.exchanges[0]?.finished === true);
+    expect(recorder.exchanges[0]).toMatchObject({
+      finished: false,
+      aborted: 'client_disconnected_after_partial_response',
+    });
+    expect(statuses).toEqual([]);
+  });
+
   test('a complete response before the end of the body asks the client to stop with NO_ERROR', async () => {
     const { recorder, session } = await start();
     recorder.answer = (recorded) => {

@@ -1,4 +1,4 @@
-// hot path: for every handshake.
+// hot path: for every handshake and every response.
 
 export interface TurnTaker {
   onTurn(): void;
@@ -6,8 +6,8 @@ export interface TurnTaker {
 
 /**
  * Whoever became ready in one round of the event loop has its turn at the end of that round, one behind the other. Under load
- * dozens of hellos come in a round; with the cryptography of each between them, every one would find the code that reads it and
- * starts its engine gone from the CPU's caches (measured with 50 handshakes at a time: 4 % of the time of a handshake).
+ * dozens become ready in a round; with everything else that is done for each between them, every one would find its code gone
+ * from the CPU's caches (docs/decisions/0012).
  */
 export class Turn {
   #takers: TurnTaker[] = [];

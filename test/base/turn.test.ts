@@ -1,4 +1,4 @@
-import { Turn, type TurnTaker } from '#src/frontend/turn.ts';
+import { Turn, type TurnTaker } from '#src/base/turn.ts';
 
 test('whoever is added in one round has its turn at the end of it, in that order and once', async () => {
   const turn = new Turn();
