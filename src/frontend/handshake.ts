@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { startDeadline } from '../base/deadline.ts';
 import { type DeadlineQueue, Expiring } from '../base/deadline-queue.ts';
+import type { Turn, TurnTaker } from '../base/turn.ts';
 import { http2Allowed } from '../tls/alpn.ts';
 import type { CertificateEntry } from '../tls/certificate-entry.ts';
 import { type ClientHello, HelloReader } from '../tls/client-hello.ts';
@@ -26,7 +27,6 @@ import { reportHandshakeFailure } from './handshake-failure.ts';
 import { observeFailed, observeSecured } from './hello-observer.ts';
 import { servedNames } from './served-names.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
-import type { Turn, TurnTaker } from '../base/turn.ts';
 
 /** What a handshake needs of the listener. */
 export interface HandshakeOwner {

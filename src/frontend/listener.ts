@@ -2,6 +2,7 @@ import { type AddressInfo, type BlockList, createServer, type Server, type Socke
 import { type Clock, systemClock } from '../base/clock.ts';
 import { startDeadline } from '../base/deadline.ts';
 import { DeadlineQueue } from '../base/deadline-queue.ts';
+import { Turn } from '../base/turn.ts';
 import { Admission, openFileLimit, type Refusal } from './admission.ts';
 import { ClientConnection, type ConnectionHome, clientAuthenticationOf, type LocalEnd } from './client-connection.ts';
 import { ClientReview } from './client-review.ts';
@@ -15,7 +16,6 @@ import { PlainStart, type PlainStartOwner } from './plain-start.ts';
 import { isTrusted, ProxiedStart, type ProxiedStartOwner } from './proxied-start.ts';
 import { StreamDoor } from './stream.ts';
 import { DEFAULT_TIMEOUTS, type FrontendTimeouts } from './timeouts.ts';
-import { Turn } from '../base/turn.ts';
 
 export interface ListenerOptions extends ConnectionHome {
   readonly address: string;
