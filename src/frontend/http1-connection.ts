@@ -34,7 +34,8 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   readonly #reader: Http1RequestReader;
   readonly #onData: (chunk: Buffer) => void;
   readonly #onEnd: () => void;
-  readonly #onDrain: () => void;
+  /** null: nobody had to wait for the client yet. */
+  #onDrain: (() => void) | null;
   #current: Http1Exchange | null;
   /** Bytes that were read and may not be looked at yet. */
   #rest: Buffer | null;
@@ -69,7 +70,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     this.#reader = new Http1RequestReader(this);
     this.#onData = (chunk) => this.#take(chunk);
     this.#onEnd = () => this.#onClientEnd();
-    this.#onDrain = () => this.#current?.onDrain();
+    this.#onDrain = null;
     this.#current = null;
     this.#rest = null;
     this.#isReading = false;
@@ -85,7 +86,6 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     this.#lingering = null;
     this.#discarded = 0;
     socket.on('end', this.#onEnd);
-    socket.on('drain', this.#onDrain);
     socket.on('data', this.#onData);
   }
 
@@ -132,6 +132,12 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     else this.#continueSoon();
   }
 
+  awaitDrain(): void {
+    if (this.#onDrain !== null) return;
+    this.#onDrain = () => this.#current?.onDrain();
+    this.socket.on('drain', this.#onDrain);
+  }
+
   onExchangeOver(exchange: Http1Exchange): void {
     if (this.#current !== exchange) return;
     this.#current = null;
@@ -153,7 +159,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     this.#tunnel = exchange;
     socket.removeListener('data', this.#onData);
     socket.removeListener('end', this.#onEnd);
-    socket.removeListener('drain', this.#onDrain);
+    if (this.#onDrain !== null) socket.removeListener('drain', this.#onDrain);
     socket.pause();
     if (this.#rest !== null) socket.unshift(this.#rest);
     this.#rest = null;

@@ -28,6 +28,8 @@ export interface Http1Owner {
   readonly onWritten: (error?: Error | null) => void;
   /** Asked when a response head is written: true when the connection is to carry nothing after it. */
   closesAfterThis(): boolean;
+  /** The socket took more than it wants: onDrain() of the exchange is called when that is gone. */
+  awaitDrain(): void;
   /** Whether the bytes of the body that come are given to the exchange, or wait. */
   holdBody(isHeld: boolean): void;
   /** The request and the response are both over. */
@@ -324,7 +326,10 @@ export class Http1Exchange implements Exchange, TurnTaker {
       taken = socket.write(chunk);
       socket.uncork();
     }
-    if (!taken) this.#awaitsDrain = true;
+    if (!taken) {
+      this.#awaitsDrain = true;
+      this.#owner.awaitDrain();
+    }
     return taken;
   }
 

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
 import { Turn } from '../base/turn.ts';
 import type { ClientConnection } from './client-connection.ts';
@@ -11,7 +10,7 @@ export class Http1Door {
   readonly timeouts: FrontendTimeouts;
   readonly clock: Clock;
   readonly turn = new Turn();
-  readonly #connections = new Map<Duplex, Http1Connection>();
+  readonly #connections = new Set<Http1Connection>();
   readonly #sweep: NodeJS.Timeout;
 
   constructor(timeouts: FrontendTimeouts, clock: Clock) {
@@ -28,9 +27,9 @@ export class Http1Door {
   /** `socket`: the TLS socket after its handshake, or a plain one. Returns how to end it after its exchange. */
   accept(socket: Socket, facts: ClientConnection): () => void {
     const connection = new Http1Connection(this, socket, facts);
-    this.#connections.set(socket, connection);
+    this.#connections.add(connection);
     socket.on('close', () => {
-      this.#connections.delete(socket);
+      this.#connections.delete(connection);
       connection.onClosed();
     });
     socket.on('error', ignore); // 'close' follows and says enough
@@ -39,16 +38,16 @@ export class Http1Door {
 
   /** Idle connections close, busy ones after their exchange. */
   drain(): void {
-    for (const connection of this.#connections.values()) connection.drain();
+    for (const connection of this.#connections) connection.drain();
   }
 
   /** The time to drain is over: tunnels are told, everything else is cut. */
   goAway(): void {
-    for (const connection of this.#connections.values()) connection.goAway();
+    for (const connection of this.#connections) connection.goAway();
   }
 
   closeNow(): void {
-    for (const socket of this.#connections.keys()) socket.destroy();
+    for (const { socket } of this.#connections) socket.destroy();
   }
 
   /** Ends the sweep; connections are closed by drain() or closeNow(). */
@@ -58,7 +57,7 @@ export class Http1Door {
 
   #checkAll(): void {
     const nowMs = this.clock.monotonicMs();
-    for (const connection of this.#connections.values()) connection.check(nowMs);
+    for (const connection of this.#connections) connection.check(nowMs);
   }
 }
 

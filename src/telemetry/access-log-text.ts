@@ -18,9 +18,8 @@ export class ConnectionText {
   #origin: string | null;
 
   constructor(connection: ConnectionFacts) {
-    const targetProxy = quote(connection.targetProxy, MAX_NAME);
-    this.proxy = flat(`,"targetProxy":${targetProxy},"forwardingRule":${quote(connection.forwardingRule, MAX_NAME)}`);
-    this.tls = connection.tls === null ? '' : flat(tlsMember(connection.tls));
+    this.proxy = proxyText(connection);
+    this.tls = connection.tls === null ? '' : tlsText(connection.tls);
     this.#remoteIp = flat(`,"remoteIp":${quote(connection.remoteAddress, MAX_NAME)}`);
     this.#userAgent = '';
     this.#client = this.#remoteIp;
@@ -123,6 +122,36 @@ function isSame(a: BackendTlsRecord, b: BackendTlsRecord): boolean {
   );
 }
 
+function proxyText({ targetProxy, forwardingRule }: ConnectionFacts): string {
+  if (targetProxy !== lastProxy.targetProxy || forwardingRule !== lastProxy.forwardingRule) {
+    const rule = quote(forwardingRule, MAX_NAME);
+    const text = flat(`,"targetProxy":${quote(targetProxy, MAX_NAME)},"forwardingRule":${rule}`);
+    lastProxy = { targetProxy, forwardingRule, text };
+  }
+  return lastProxy.text;
+}
+
+function tlsText(tls: TlsFacts): string {
+  if (tls.clientCertificate) return flat(tlsMember(tls)); // it has that in common with nobody
+  if (lastTls === null || !isSameTls(tls, lastTls)) {
+    const { protocol, cipher, group, sni, alpn, resumed, ja4 } = tls;
+    lastTls = { protocol, cipher, group, sni, alpn, resumed, ja4, text: flat(tlsMember(tls)) };
+  }
+  return lastTls.text;
+}
+
+function isSameTls(a: TlsFacts, b: LastTls): boolean {
+  return (
+    a.cipher === b.cipher &&
+    a.group === b.group &&
+    a.ja4 === b.ja4 &&
+    a.protocol === b.protocol &&
+    a.resumed === b.resumed &&
+    a.alpn === b.alpn &&
+    a.sni === b.sni
+  );
+}
+
 function tlsMember(tls: TlsFacts): string {
   let text = `,"tls":{"protocol":${quote(tls.protocol, MAX_NAME)},"cipher":${quote(tls.cipher, MAX_NAME)}`;
   if (tls.group !== null) text += `,"group":${quote(tls.group, MAX_NAME)}`;
@@ -165,6 +194,14 @@ function flat(text: string): string {
   text.charCodeAt(0);
   return text;
 }
+
+interface LastTls extends Pick<TlsFacts, 'protocol' | 'cipher' | 'group' | 'sni' | 'alpn' | 'resumed' | 'ja4'> {
+  readonly text: string;
+}
+
+/** Of the last connection: most are alike. */
+let lastProxy = { targetProxy: '', forwardingRule: '', text: ',"targetProxy":"","forwardingRule":""' };
+let lastTls: LastTls | null = null;
 
 const MAX_URL = 2048;
 const MAX_URL_MEMBER = ',"requestUrl":"'.length + MAX_URL;

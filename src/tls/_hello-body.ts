@@ -15,19 +15,14 @@ export function parseHello(bytes: Buffer, start: number, end: number, recordVers
   const suitesEnd = at + 2 + uint16(bytes, at);
   at += 2;
   if (suitesEnd > end || suitesEnd === at || (suitesEnd - at) % 2 !== 0) return 'bad length of the cipher suites';
-  const cipherSuites: number[] = [];
-  let fallbackScsv = false;
-  for (; at < suitesEnd; at += 2) {
-    const code = uint16(bytes, at);
-    if (code === FALLBACK_SCSV) fallbackScsv = true;
-    if (!isGrease(code)) cipherSuites.push(code);
-  }
+  const cipherSuites = codesBetween(bytes, at, suitesEnd);
+  at = suitesEnd;
   if (at >= end) return 'truncated at the compression methods';
   const compressionEnd = at + 1 + bytes[at]!;
   at += 1;
   if (compressionEnd > end || compressionEnd === at) return 'bad length of the compression methods';
-  const compressionMethods: number[] = [];
-  for (; at < compressionEnd; at++) compressionMethods.push(bytes[at]!);
+  const compressionMethods = bytesBetween(bytes, at, compressionEnd);
+  at = compressionEnd;
   if (!compressionMethods.includes(0)) return 'null compression is not offered'; // RFC 5246 §7.4.1.2
 
   const hello = new Hello(
@@ -35,7 +30,7 @@ export function parseHello(bytes: Buffer, start: number, end: number, recordVers
     legacyVersion,
     cipherSuites,
     compressionMethods,
-    fallbackScsv,
+    cipherSuites.includes(FALLBACK_SCSV),
     end - start + 4,
   );
   if (at === end) return hello; // TLS <= 1.2 without extensions
@@ -50,7 +45,7 @@ class Hello implements ClientHello {
   readonly compressionMethods: readonly number[];
   readonly fallbackScsv: boolean;
   readonly byteLength: number;
-  readonly extensions: number[] = [];
+  extensions: readonly number[] = NONE;
   supportedVersions: number[] | null = null;
   groups: number[] | null = null;
   keyShares: number[] | null = null;
@@ -85,6 +80,7 @@ class Hello implements ClientHello {
 
 function parseExtensions(hello: Hello, bytes: Buffer, start: number, end: number): ClientHello | string {
   const types: number[] = [];
+  let greased = false;
   let many: Set<number> | null = null; // a 64 KiB hello holds up to 16,000 of them, an ordinary one under 20
   let at = start;
   while (at < end) {
@@ -97,11 +93,12 @@ function parseExtensions(hello: Hello, bytes: Buffer, start: number, end: number
     if (many !== null) many.add(type);
     else if (types.length === FEW_EXTENSIONS) many = new Set(types);
     if (hello.hasPreSharedKey) return 'pre_shared_key is not the last extension'; // RFC 8446 §4.2.11
-    if (!isGrease(type)) hello.extensions.push(type);
+    if (isGrease(type)) greased = true;
     const error = parseExtension(hello, type, bytes, at + 4, dataEnd);
     if (error !== '') return error;
     at = dataEnd;
   }
+  hello.extensions = greased ? types.filter((type) => !isGrease(type)) : types;
   return hello;
 }
 
@@ -191,22 +188,30 @@ function isNameByte(byte: number): boolean {
 /** Two-byte codes behind a length of `lengthBytes`; at least one of them (RFC 8446 §4.2); GREASE left out; null: bad. */
 function codeList(bytes: Buffer, start: number, end: number, lengthBytes: 1 | 2): number[] | null {
   if (end - start < lengthBytes) return null;
-  let at = start + lengthBytes;
+  const at = start + lengthBytes;
   const length = lengthBytes === 1 ? bytes[start]! : uint16(bytes, start);
   if (at + length !== end || length === 0 || length % 2 !== 0) return null;
+  return codesBetween(bytes, at, end);
+}
+
+function codesBetween(bytes: Buffer, start: number, end: number): number[] {
   const codes: number[] = [];
-  for (; at < end; at += 2) {
+  for (let at = start; at < end; at += 2) {
     const code = uint16(bytes, at);
     if (!isGrease(code)) codes.push(code);
   }
   return codes;
 }
 
+function bytesBetween(bytes: Buffer, start: number, end: number): number[] {
+  const list: number[] = [];
+  for (let at = start; at < end; at++) list.push(bytes[at]!);
+  return list;
+}
+
 function byteList(bytes: Buffer, start: number, end: number): number[] | null {
   if (end - start < 2 || start + 1 + bytes[start]! !== end) return null;
-  const list: number[] = [];
-  for (let at = start + 1; at < end; at++) list.push(bytes[at]!);
-  return list;
+  return bytesBetween(bytes, start + 1, end);
 }
 
 function protocolNames(bytes: Buffer, start: number, end: number): string[] | null {
@@ -263,6 +268,7 @@ function isGrease(code: number): boolean {
   return (code & 0x0f0f) === 0x0a0a && code >> 8 === (code & 0xff);
 }
 
+const NONE: readonly number[] = [];
 const FALLBACK_SCSV = 0x5600; // RFC 7507
 const TICKET_KEY_NAME_BYTES = 16; // RFC 5077 §4, and OpenSSL
 const MAX_NAME_BYTES = 253; // RFC 1035 §2.3.4 as text
