@@ -177,7 +177,8 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
 
   /** Its hello is here; null: it ended before its turn. */
   onTurn(): void {
-    if (this.#hello !== null) this.#chooseAndStart(this.#hello);
+    if (this.#hello === null || this.#socket.destroyed) return; // 'close' follows
+    this.#chooseAndStart(this.#hello);
   }
 
   #chooseAndStart(hello: ClientHello): void {

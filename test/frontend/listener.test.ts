@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -188,6 +189,39 @@ describe('handshakes that fail', () => {
     socket.end(Buffer.from([22, 3, 1, 2, 0, 1]));
     await once(socket, 'close');
     expect(recorder.handshakeFailures[0]).toMatchObject({ reason: 'peer_closed', side: 'network' });
+  });
+
+  test.each<[string, (socket: Socket) => void]>([
+    ['resets', (socket) => socket.resetAndDestroy()],
+    ['ends', (socket) => socket.end()],
+    ['closes', (socket) => socket.destroySoon()],
+  ])('a client that %s its connection right behind its hello is gone before its turn', async (_name, leave) => {
+    const { recorder, port, connect: connectTls } = await start();
+    const hello = await recordedHello();
+    for (let i = 0; i < LEAVERS; i++) {
+      const socket = connect(port, '127.0.0.1', () => socket.write(hello, () => leave(socket)));
+      socket.on('error', () => {});
+      socket.resume();
+    }
+    await recorder.until(() => recorder.handshakeFailures.length === LEAVERS);
+    for (const failed of recorder.handshakeFailures)
+      expect(failed).toMatchObject({ reason: 'peer_closed', side: 'network' });
+    expect(await request(connectTls(), '/')).toMatch(/200/);
+  });
+
+  test('a connection that is cut between its hello and its turn was closed by its peer, with its hello', async () => {
+    const { recorder, port } = await start();
+    const hello = await recordedHello();
+    const cut = (message: unknown): void => {
+      const { socket } = message as { readonly socket: Socket };
+      socket.once('data', () => process.nextTick(() => socket.destroy()));
+    };
+    subscribe('net.server.socket', cut);
+    const { closed } = raw(port, hello);
+    await closed;
+    unsubscribe('net.server.socket', cut);
+    await recorder.until(() => recorder.handshakeFailures.length === 1);
+    expect(recorder.handshakeFailures[0]).toMatchObject({ reason: 'peer_closed', sni: 'localhost' });
   });
 
   test('a hello that does not come is closed at the deadline', async () => {
@@ -522,3 +556,5 @@ async function recordedHello(): Promise<Buffer> {
   server.close();
   return Buffer.concat(chunks);
 }
+
+const LEAVERS = 20; // some of them are read hello, end and all, in one round of the event loop
