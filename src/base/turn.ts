@@ -1,4 +1,4 @@
-// hot path: for every handshake and every response.
+// hot path: for every handshake and every HTTP/2 response.
 
 export interface TurnTaker {
   onTurn(): void;

@@ -3,7 +3,6 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
-import type { Turn, TurnTaker } from '../base/turn.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
 import { responseContentLength } from '../http/forwarding-headers.ts';
 import {
@@ -21,7 +20,6 @@ export interface Http1Owner {
   readonly facts: ConnectionFacts & { readonly isSecure: boolean; readonly localAuthority: string };
   readonly socket: Socket;
   readonly discardMs: number;
-  readonly turn: Turn;
   /** For the Date field. */
   readonly date: string;
   /** To be given with the last write of a response: calls onFinish() when the kernel has it. */
@@ -48,7 +46,7 @@ export interface Http1Owner {
  *
  * `onFinish` comes with "finished"; the connection is free when the request has ended too.
  */
-export class Http1Exchange implements Exchange, TurnTaker {
+export class Http1Exchange implements Exchange {
   readonly connection: ConnectionFacts;
   readonly protocol: HttpProtocol;
   readonly method: string;
@@ -77,9 +75,8 @@ export class Http1Exchange implements Exchange, TurnTaker {
   #framing: ResponseFraming;
   /** Of the response body, as its head says; negative: unknown. */
   #declaredBytes: number;
-  /** What goes into the next write, one character a byte: the head, and what of a small body came before its turn. */
+  /** What goes into the next write, one character a byte: the head, and what of a small body came in the same turn. */
   #unwritten: string;
-  #waitsForTurn: boolean;
   #awaitsDrain: boolean;
   #responseEnded: boolean;
   #responseFinished: boolean;
@@ -116,7 +113,6 @@ export class Http1Exchange implements Exchange, TurnTaker {
     this.#framing = 'head';
     this.#declaredBytes = -1;
     this.#unwritten = '';
-    this.#waitsForTurn = false;
     this.#awaitsDrain = false;
     this.#responseEnded = false;
     this.#responseFinished = false;
@@ -180,8 +176,7 @@ export class Http1Exchange implements Exchange, TurnTaker {
     }
     if (this.#framing === 'until-close') this.isLast = true;
     this.#unwritten = responseHead(status, headers, this.#framing, this.isLast, this.#owner.date);
-    this.#waitsForTurn = true;
-    this.#owner.turn.add(this);
+    if (body !== false) process.nextTick(flushUnwritten, this); // with the first bytes of the body if they come at once, else alone
   }
 
   write(chunk: Uint8Array): boolean {
@@ -193,7 +188,7 @@ export class Http1Exchange implements Exchange, TurnTaker {
     }
     if (this.#unwritten === '' || chunk.byteLength > MAX_JOINED_BYTES) return this.#send(chunk);
     this.#unwritten += this.#framing === 'chunked' ? `${sizeLine(chunk)}${latin1(chunk)}\r\n` : latin1(chunk);
-    if (this.#unwritten.length > MAX_UNWRITTEN_BYTES) this.#flush();
+    if (this.#unwritten.length > MAX_UNWRITTEN_BYTES) this.flush();
     return true;
   }
 
@@ -206,15 +201,19 @@ export class Http1Exchange implements Exchange, TurnTaker {
     this.#responseEnded = true;
     if (!this.#requestEnded) this.discardBody();
     if (this.#framing === 'chunked') this.#unwritten += `0\r\n${trailers === null ? '' : fieldLines(trailers)}\r\n`;
-    if (!this.#waitsForTurn) this.#writeLast();
+    const { socket, onWritten } = this.#owner;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    if (text === '' && socket.writableLength === 0) process.nextTick(onWritten);
+    else socket.write(text, 'latin1', onWritten);
   }
 
-  /** The head is written now, with what came of a small body since, be it all of it. */
-  onTurn(): void {
-    this.#waitsForTurn = false;
-    if (this.#over) return;
-    if (this.#responseEnded) this.#writeLast();
-    else this.#flush();
+  /** Writes what waits for more of its kind. */
+  flush(): void {
+    if (this.#unwritten === '' || this.#over) return;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    this.#owner.socket.write(text, 'latin1'); // whether it is enough, the next write() tells
   }
 
   switchProtocols(headers: HeaderList): Duplex {
@@ -292,21 +291,6 @@ export class Http1Exchange implements Exchange, TurnTaker {
     this.#settle();
   }
 
-  #flush(): void {
-    if (this.#unwritten === '') return;
-    const text = this.#unwritten;
-    this.#unwritten = '';
-    this.#owner.socket.write(text, 'latin1'); // whether it is enough, the next write() tells
-  }
-
-  #writeLast(): void {
-    const { socket, onWritten } = this.#owner;
-    const text = this.#unwritten;
-    this.#unwritten = '';
-    if (text === '' && socket.writableLength === 0) process.nextTick(onWritten);
-    else socket.write(text, 'latin1', onWritten);
-  }
-
   #send(chunk: Uint8Array): boolean {
     const { socket } = this.#owner;
     const head = this.#unwritten;
@@ -358,6 +342,10 @@ export class Http1Exchange implements Exchange, TurnTaker {
       { phase: this.responded ? 'relay' : 'head' },
     );
   }
+}
+
+function flushUnwritten(exchange: Http1Exchange): void {
+  exchange.flush();
 }
 
 function endBodySoon(exchange: Http1Exchange): void {
