@@ -35,6 +35,7 @@ export interface HandshakeOwner {
   readonly timeouts: FrontendTimeouts;
   /** Of `timeouts.handshakeMs`. */
   readonly deadlines: DeadlineQueue;
+  /** Of hellos. */
   readonly turn: Turn;
   readonly clock: Clock;
   /** It ended, one way or the other. */

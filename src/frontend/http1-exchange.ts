@@ -75,7 +75,7 @@ export class Http1Exchange implements Exchange {
   #framing: ResponseFraming;
   /** Of the response body, as its head says; negative: unknown. */
   #declaredBytes: number;
-  /** What goes into the next write, one character a byte: the head, and what of a small body came in the same turn. */
+  /** What goes into the next write, one character a byte: the head, and what of a small body came in the same tick. */
   #unwritten: string;
   #awaitsDrain: boolean;
   #responseEnded: boolean;

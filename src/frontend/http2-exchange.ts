@@ -12,6 +12,7 @@ import { IDLE_HANDLER } from './idle-handler.ts';
 /** What an exchange tells the session it runs on. */
 export interface Http2Owner {
   readonly facts: ConnectionFacts & { readonly isSecure: boolean };
+  /** Of responses. */
   readonly turn: Turn;
   /** The stream is gone. `reset`: the client took it back before it had the response. */
   onExchangeOver(exchange: Http2Exchange, reset: boolean): void;

@@ -55,6 +55,21 @@ describe('an HTTP/2 exchange', () => {
     expect(result).toMatchObject({ status: 200, body: 'abc', trailers: { 'grpc-status': '0', 'x-bad': '' } });
   });
 
+  test('what is given before the turn of a response is said in that order', async () => {
+    const { recorder, session } = await start();
+    recorder.answer = ({ exchange }) => {
+      exchange.respond(200, ['x-a', '1'], true);
+      for (const chunk of ['one ', 'two ', 'three']) exchange.write(Buffer.from(chunk));
+      exchange.end(['x-sum', '3']);
+    };
+    expect(await read(session.request({ ':path': '/' }))).toMatchObject({
+      status: 200,
+      body: 'one two three',
+      trailers: { 'x-sum': '3' },
+    });
+    await recorder.until(() => recorder.exchanges[0]!.finished);
+  });
+
   test('answers HEAD with a length and no body', async () => {
     const { recorder, session } = await start();
     const result = await read(session.request({ ':method': 'HEAD', ':path': '/x' }));
@@ -191,21 +206,6 @@ describe('streams that end early', () => {
     await expect(result).rejects.toMatchObject({ code: 'ERR_HTTP2_STREAM_ERROR' });
     expect(stream.rstCode).toBe(constants.NGHTTP2_INTERNAL_ERROR);
     expect((await read(session.request({ ':path': '/next', ':method': 'HEAD' }))).status).toBe(200);
-  });
-
-  test('what is given before the turn of a response is said in that order', async () => {
-    const { recorder, session } = await start();
-    recorder.answer = ({ exchange }) => {
-      exchange.respond(200, ['x-a', '1'], true);
-      for (const chunk of ['one ', 'two ', 'three']) exchange.write(Buffer.from(chunk));
-      exchange.end(['x-sum', '3']);
-    };
-    expect(await read(session.request({ ':path': '/' }))).toMatchObject({
-      status: 200,
-      body: 'one two three',
-      trailers: { 'x-sum': '3' },
-    });
-    await recorder.until(() => recorder.exchanges[0]!.finished);
   });
 
   test('abort() before the turn of a response: its head, then a reset', async () => {
