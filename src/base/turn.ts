@@ -1,7 +1,9 @@
-// hot path: for every handshake and every HTTP/2 response.
+// hot path: for every handshake and every response.
 
 export interface TurnTaker {
   onTurn(): void;
+  /** When all of the round have had their turn, if it was asked for by addAfter(). */
+  afterTurn?(): void;
 }
 
 /**
@@ -11,6 +13,7 @@ export interface TurnTaker {
  */
 export class Turn {
   #takers: TurnTaker[] = [];
+  #after: TurnTaker[] = [];
   readonly #run = () => this.#giveTurns();
 
   /** Whoever is in it already must not be added again. */
@@ -18,9 +21,18 @@ export class Turn {
     if (this.#takers.push(taker) === 1) setImmediate(this.#run);
   }
 
+  /** From within a turn: what else is to be done for that taker, but in the same round. */
+  addAfter(taker: Required<TurnTaker>): void {
+    this.#after.push(taker);
+  }
+
   #giveTurns(): void {
     const takers = this.#takers;
     this.#takers = []; // who comes from now on has its turn in the next round
     for (let i = 0; i < takers.length; i++) takers[i]!.onTurn();
+    if (this.#after.length === 0) return;
+    const after = this.#after;
+    this.#after = [];
+    for (let i = 0; i < after.length; i++) after[i]!.afterTurn!();
   }
 }

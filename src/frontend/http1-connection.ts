@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
+import type { Turn } from '../base/turn.ts';
 import type { HeaderList } from '../http/exchange.ts';
 import { httpDate } from '../http/http-date.ts';
 import { type Http1Fault, Http1RequestReader, type Http1RequestSink } from '../http/http1-request-reader.ts';
@@ -12,6 +13,13 @@ import type { ClientConnection } from './client-connection.ts';
 import { Http1Exchange, type Http1Owner } from './http1-exchange.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
 
+/** What all connections of a listener share. */
+interface Door {
+  readonly timeouts: FrontendTimeouts;
+  readonly clock: Clock;
+  readonly turn: Turn;
+}
+
 /**
  * One HTTP/1 connection: its bytes, the exchange in flight, and when it ends. While an exchange is in flight no further request
  * is read (security rule 3): what came with it, one read of the socket at most, waits, and the socket is paused.
@@ -20,8 +28,9 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   readonly facts: ClientConnection;
   readonly socket: Socket;
   readonly discardMs: number;
+  readonly turn: Turn;
   readonly onWritten: (error?: Error | null) => void;
-  readonly #door: { readonly timeouts: FrontendTimeouts; readonly clock: Clock };
+  readonly #door: Door;
   readonly #reader: Http1RequestReader;
   readonly #onData: (chunk: Buffer) => void;
   readonly #onEnd: () => void;
@@ -48,15 +57,12 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   #lingering: Deadline | null;
   #discarded: number;
 
-  constructor(
-    door: { readonly timeouts: FrontendTimeouts; readonly clock: Clock },
-    socket: Socket,
-    facts: ClientConnection,
-  ) {
+  constructor(door: Door, socket: Socket, facts: ClientConnection) {
     const nowMs = door.clock.monotonicMs();
     this.facts = facts;
     this.socket = socket;
     this.discardMs = door.timeouts.discardMs;
+    this.turn = door.turn;
     this.onWritten = (error) => {
       if (!error) this.#current?.onFinish();
     };

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
+import type { Turn, TurnTaker } from '../base/turn.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
 import { responseContentLength } from '../http/forwarding-headers.ts';
 import {
@@ -20,6 +21,7 @@ export interface Http1Owner {
   readonly facts: ConnectionFacts & { readonly isSecure: boolean; readonly localAuthority: string };
   readonly socket: Socket;
   readonly discardMs: number;
+  readonly turn: Turn;
   /** For the Date field. */
   readonly date: string;
   /** To be given with the last write of a response: calls onFinish() when the kernel has it. */
@@ -44,9 +46,11 @@ export interface Http1Owner {
  * | request  | unread             | reading → ended; or discarding → ended, or the connection is closed     |
  * | response | waiting            | responded → ended → finished (in the kernel); or switched               |
  *
- * `onFinish` comes with "finished"; the connection is free when the request has ended too.
+ * `onFinish` comes with "finished", or sooner: when the whole response went into an empty socket in one write, for which the
+ * kernel has room as a rule. node:tls would say so a round later, when the client may have been heard of again (docs/decisions/0012).
+ * The connection is free when the kernel has the response and the request has ended too.
  */
-export class Http1Exchange implements Exchange {
+export class Http1Exchange implements Exchange, TurnTaker {
   readonly connection: ConnectionFacts;
   readonly protocol: HttpProtocol;
   readonly method: string;
@@ -75,8 +79,9 @@ export class Http1Exchange implements Exchange {
   #framing: ResponseFraming;
   /** Of the response body, as its head says; negative: unknown. */
   #declaredBytes: number;
-  /** What goes into the next write, one character a byte: the head, and what of a small body came in the same tick. */
+  /** What goes into the next write, one character a byte: the head, and what of a small body came before its turn. */
   #unwritten: string;
+  #waitsForTurn: boolean;
   #awaitsDrain: boolean;
   #responseEnded: boolean;
   #responseFinished: boolean;
@@ -113,6 +118,7 @@ export class Http1Exchange implements Exchange {
     this.#framing = 'head';
     this.#declaredBytes = -1;
     this.#unwritten = '';
+    this.#waitsForTurn = false;
     this.#awaitsDrain = false;
     this.#responseEnded = false;
     this.#responseFinished = false;
@@ -176,7 +182,8 @@ export class Http1Exchange implements Exchange {
     }
     if (this.#framing === 'until-close') this.isLast = true;
     this.#unwritten = responseHead(status, headers, this.#framing, this.isLast, this.#owner.date);
-    if (body !== false) process.nextTick(flushUnwritten, this); // with the first bytes of the body if they come at once, else alone
+    this.#waitsForTurn = true;
+    this.#owner.turn.add(this);
   }
 
   write(chunk: Uint8Array): boolean {
@@ -188,7 +195,7 @@ export class Http1Exchange implements Exchange {
     }
     if (this.#unwritten === '' || chunk.byteLength > MAX_JOINED_BYTES) return this.#send(chunk);
     this.#unwritten += this.#framing === 'chunked' ? `${sizeLine(chunk)}${latin1(chunk)}\r\n` : latin1(chunk);
-    if (this.#unwritten.length > MAX_UNWRITTEN_BYTES) this.flush();
+    if (this.#unwritten.length > MAX_UNWRITTEN_BYTES) this.#flush();
     return true;
   }
 
@@ -201,19 +208,25 @@ export class Http1Exchange implements Exchange {
     this.#responseEnded = true;
     if (!this.#requestEnded) this.discardBody();
     if (this.#framing === 'chunked') this.#unwritten += `0\r\n${trailers === null ? '' : fieldLines(trailers)}\r\n`;
-    const { socket, onWritten } = this.#owner;
-    const text = this.#unwritten;
-    this.#unwritten = '';
-    if (text === '' && socket.writableLength === 0) process.nextTick(onWritten);
-    else socket.write(text, 'latin1', onWritten);
+    if (!this.#waitsForTurn) this.#writeLast();
   }
 
-  /** Writes what waits for more of its kind. */
-  flush(): void {
-    if (this.#unwritten === '' || this.#over) return;
-    const text = this.#unwritten;
-    this.#unwritten = '';
-    this.#owner.socket.write(text, 'latin1'); // whether it is enough, the next write() tells
+  /** The head is written now, with what came of a small body since, be it all of it. */
+  onTurn(): void {
+    this.#waitsForTurn = false;
+    if (this.#over) return;
+    if (!this.#responseEnded) {
+      this.#flush();
+      return;
+    }
+    if (this.#owner.socket.writableLength === 0) this.#owner.turn.addAfter(this);
+    this.#writeLast();
+  }
+
+  afterTurn(): void {
+    if (this.#over || this.#owner.socket.destroyed) return; // 'close' follows
+    this.#over = true;
+    this.#handler.onFinish();
   }
 
   switchProtocols(headers: HeaderList): Duplex {
@@ -238,6 +251,7 @@ export class Http1Exchange implements Exchange {
 
   abort(_error: ProxyError): void {
     if (this.#over) return;
+    if (this.#waitsForTurn) this.#flush(); // what was given before is not lost
     this.#over = true;
     this.#discardDeadline?.cancel();
     this.#owner.socket.destroy();
@@ -291,6 +305,21 @@ export class Http1Exchange implements Exchange {
     this.#settle();
   }
 
+  #flush(): void {
+    if (this.#unwritten === '') return;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    this.#owner.socket.write(text, 'latin1'); // whether it is enough, the next write() tells
+  }
+
+  #writeLast(): void {
+    const { socket, onWritten } = this.#owner;
+    const text = this.#unwritten;
+    this.#unwritten = '';
+    if (text === '' && socket.writableLength === 0) process.nextTick(onWritten);
+    else socket.write(text, 'latin1', onWritten);
+  }
+
   #send(chunk: Uint8Array): boolean {
     const { socket } = this.#owner;
     const head = this.#unwritten;
@@ -342,10 +371,6 @@ export class Http1Exchange implements Exchange {
       { phase: this.responded ? 'relay' : 'head' },
     );
   }
-}
-
-function flushUnwritten(exchange: Http1Exchange): void {
-  exchange.flush();
 }
 
 function endBodySoon(exchange: Http1Exchange): void {

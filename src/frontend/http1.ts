@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
+import { Turn } from '../base/turn.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { Http1Connection } from './http1-connection.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
@@ -8,6 +9,7 @@ import type { FrontendTimeouts } from './timeouts.ts';
 export class Http1Door {
   readonly timeouts: FrontendTimeouts;
   readonly clock: Clock;
+  readonly turn = new Turn();
   readonly #connections = new Set<Http1Connection>();
   readonly #sweep: NodeJS.Timeout;
 

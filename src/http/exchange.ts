@@ -133,6 +133,6 @@ export interface ExchangeHandler {
   onDrain(): void;
   /** The client went away or broke framing (`error.code` tells). */
   onAbort(error: ProxyError): void;
-  /** The response was handed to the kernel completely. */
+  /** The response is with the kernel, or with a socket that had nothing before it (docs/decisions/0012). */
   onFinish(): void;
 }

@@ -38,6 +38,27 @@ test('who is added during the turns waits for the next round', async () => {
   while (turns < 3) await immediate();
 });
 
+test('what takers ask for comes when all have had their turn, in the same round', async () => {
+  const turn = new Turn();
+  const seen: string[] = [];
+  for (const name of ['a', 'b']) {
+    const whole = {
+      onTurn() {
+        seen.push(name);
+        turn.addAfter(whole);
+      },
+      afterTurn: () => seen.push(`${name} over`),
+    };
+    turn.add(whole);
+  }
+  turn.add(taker(() => seen.push('c')));
+  await immediate();
+  expect(seen).toEqual(['a', 'b', 'c', 'a over', 'b over']);
+  turn.add(taker(() => seen.push('next round')));
+  await immediate();
+  expect(seen.slice(5)).toEqual(['next round']);
+});
+
 function taker(onTurn: () => void): TurnTaker {
   return { onTurn };
 }

@@ -34,3 +34,47 @@ test('requests pipelined over several TLS records, while a response waits for th
   expect(recorder.badRequests).toEqual([]);
   client.destroy();
 });
+
+test('an exchange is over in the round in which its response is written, before its client can be heard of again', async () => {
+  door = await startTlsDoor();
+  const { recorder } = door;
+  const rounds: string[] = [];
+  recorder.answer = (recorded) => {
+    recorded.respond(200, recorded.exchange.target);
+    rounds.push(recorded.finished ? 'over before its turn' : 'waits for its turn');
+    setImmediate(() => rounds.push(recorded.finished ? 'over' : 'written, and not over'));
+  };
+  const client = door.connect({ ALPNProtocols: ['http/1.1'] });
+  let text = '';
+  client.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1');
+  });
+  client.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n');
+  await recorder.until(() => text.endsWith('/2'));
+  expect(rounds).toEqual(['waits for its turn', 'over', 'waits for its turn', 'over']);
+  client.destroy();
+});
+
+test('of a response that the socket does not take at once, the exchange is over when it has', async () => {
+  door = await startTlsDoor();
+  const { recorder } = door;
+  const large = Buffer.alloc(8 * 1024 * 1024, 'x'); // more than both kernels' buffers hold
+  recorder.answer = ({ exchange }) => {
+    exchange.respond(200, ['content-length', String(large.length)], true);
+    exchange.write(large);
+    exchange.end(null);
+  };
+  const client = door.connect({ ALPNProtocols: ['http/1.1'] });
+  await once(client, 'secureConnect');
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await recorder.until(() => recorder.exchanges.length === 1);
+  for (let round = 0; round < 100; round++) await new Promise((resolve) => setImmediate(resolve));
+  expect(recorder.exchanges[0]!.finished).toBe(false);
+  let bytes = 0;
+  client.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  await recorder.until(() => recorder.exchanges[0]!.finished);
+  await recorder.until(() => bytes > large.length);
+  client.destroy();
+});

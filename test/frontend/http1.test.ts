@@ -193,6 +193,35 @@ describe('an HTTP/1 exchange', () => {
     await recorder.until(() => c.ended || c.closed);
     expect(c.text).not.toContain('\r\n0\r\n');
   });
+
+  test('abort() before the turn of a response: what was given of it, then the cut', async () => {
+    const { recorder, client } = await start();
+    recorder.answer = ({ exchange }) => {
+      exchange.respond(203, ['content-length', '8'], true);
+      exchange.write(Buffer.from('part'));
+      exchange.abort({} as never);
+    };
+    const c = client().send(GET('/'));
+    await recorder.until(() => c.ended || c.closed);
+    expect(c.statuses).toEqual([203]);
+    expect(c.text).toMatch(/\r\n\r\npart$/);
+  });
+
+  test('a whole response whose connection is cut before its turn was not given', async () => {
+    const { recorder, client, door } = await start();
+    recorder.answer = (recorded) => {
+      recorded.respond(200, 'never seen');
+      door.closeNow();
+    };
+    const c = client().send(GET('/'));
+    await recorder.until(() => recorder.exchanges[0]?.aborted != null || recorder.exchanges[0]?.finished === true);
+    expect(recorder.exchanges[0]).toMatchObject({
+      finished: false,
+      aborted: 'client_disconnected_after_partial_response',
+    });
+    await recorder.until(() => c.ended || c.closed);
+    expect(c.text).toBe('');
+  });
 });
 
 describe('pipelining (security rule 3)', () => {
