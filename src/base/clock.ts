@@ -1,3 +1,6 @@
+// hot path: the time is asked for ten times a request. As a global, `performance` is an accessor: 104 ns a reading instead of 69.
+import { performance } from 'node:perf_hooks';
+
 /**
  * The two times of this program. Deadlines and latencies use `monotonicMs` (a wall clock that steps must not end or extend them);
  * certificate validity uses `wallMs`. Passed as a value so that tests can hold it still; nothing else reads the time.

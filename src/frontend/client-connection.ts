@@ -14,6 +14,11 @@ export interface LocalEnd {
   readonly port: number;
 }
 
+/** Connection: close or GOAWAY, and the end after what runs. */
+export interface Draining {
+  drain(): void;
+}
+
 /** Where a connection came in and whom to ask what its requests get. */
 export interface ConnectionHome {
   readonly events: FrontendEvents;
@@ -52,8 +57,10 @@ export class ClientConnection implements ConnectionFacts {
   judgedBy: ClientAuthentication | null;
   /** Told of its end while it lasts; null before and after. */
   handshake: { onClosed(): void } | null;
-  /** Connection: close or GOAWAY, and the end after what runs; null until its door has it. */
-  drain: (() => void) | null;
+  /** null until its door has it. */
+  draining: Draining | null;
+  /** Told when its TCP socket is gone; null before it counts. */
+  onClosed: ((connection: ClientConnection) => void) | null;
   /** Judges its client by the newest proxy; null until its handshake is over. */
   onUnjudged: ((connection: ClientConnection) => void) | null;
   /** Wall time at which the verdict on the client's certificate ends. */
@@ -81,7 +88,8 @@ export class ClientConnection implements ConnectionFacts {
     this.tls = null;
     this.judgedBy = clientAuthenticationOf(this.proxy);
     this.handshake = null;
-    this.drain = null;
+    this.draining = null;
+    this.onClosed = null;
     this.onUnjudged = null;
     this.validUntilMs = Number.POSITIVE_INFINITY;
     this.isExpelled = false;

@@ -68,12 +68,12 @@ export class ClientReview {
       connection,
       startDeadline(timeoutMs, () => connection.rawSocket.destroy()),
     );
-    connection.drain?.();
+    connection.draining?.drain();
   }
 }
 
-function isOpen({ drain }: ClientConnection): boolean {
-  return drain !== null;
+function isOpen({ draining }: ClientConnection): boolean {
+  return draining !== null;
 }
 
 /** Judges the chain that the client sent in its handshake; a verdict that stands is what its next exchanges show. */

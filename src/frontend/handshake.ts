@@ -52,9 +52,8 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
   readonly connection: ClientConnection;
   readonly #tls: TlsTermination;
   readonly #owner: HandshakeOwner;
-  readonly #socket: Socket;
+  readonly #socket: PeekedSocket;
   readonly #startedAtMs: number;
-  readonly #onData: (chunk: Buffer) => void;
   /** Until there is a hello, or something else. */
   #reader: HelloReader | null;
   #hello: ClientHello | null;
@@ -83,8 +82,8 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
     this.#negotiation = null;
     this.#cpuMs = 0;
     this.#isOver = false;
-    this.#onData = (chunk) => this.#peek(chunk);
-    this.#socket.on('data', this.#onData);
+    this.#socket[PEEKING] = this;
+    this.#socket.on('data', onSocketData);
     this.#socket.on('error', ignore); // 'close' follows, as it does when the client ends its side
     connection.handshake = this;
     owner.deadlines.add(this, nowMs, acceptedAtMs);
@@ -159,7 +158,7 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
     this.#fail({ how: 'closed' }, 'destroy');
   }
 
-  #peek(chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     const reader = this.#reader;
     if (reader !== null && reader.push(chunk) !== 'need-more') this.#onPeeked(reader);
   }
@@ -249,7 +248,8 @@ export class Handshake extends Expiring implements EngineClient, TurnTaker {
   #stopPeeking(): void {
     if (this.#reader === null) return;
     this.#reader = null;
-    this.#socket.removeListener('data', this.#onData);
+    this.#socket[PEEKING] = null;
+    this.#socket.removeListener('data', onSocketData);
     this.#socket.pause(); // what comes now waits for the engine
   }
 }
@@ -279,10 +279,20 @@ function lastWordsOf(farewell: Farewell, reason: HandshakeFailureReason): Buffer
   return farewell === 'alert' ? alertRecord(reason) : null;
 }
 
+/** The socket carries its handshake: a closure for each would be kept, and keep all this, until V8's next full collection. */
+interface PeekedSocket extends Socket {
+  [PEEKING]?: Handshake | null;
+}
+
 type Farewell = 'plain-http' | 'alert' | 'missing-extension' | 'destroy' | 'leave';
+
+function onSocketData(this: PeekedSocket, chunk: Buffer): void {
+  this[PEEKING]?.onData(chunk);
+}
 
 function ignore(): void {}
 
+const PEEKING = Symbol('peeking');
 const PENALISED = 'certificates from this address cost too much a moment ago: none is looked at for ten seconds';
 
 /** RFC 8446 §9.2: what TLS 1.3 says to a client without SNI where one is needed. */

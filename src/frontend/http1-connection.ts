@@ -18,6 +18,13 @@ interface Door {
   readonly timeouts: FrontendTimeouts;
   readonly clock: Clock;
   readonly turn: Turn;
+  /** The socket is gone. */
+  onClosed(connection: Http1Connection): void;
+}
+
+/** The socket carries its connection, so that one set of listeners serves all of them without a closure each. */
+interface Http1Socket extends Socket {
+  [CONNECTION]?: Http1Connection | null;
 }
 
 /**
@@ -26,16 +33,14 @@ interface Door {
  */
 export class Http1Connection implements Http1Owner, Http1RequestSink {
   readonly facts: ClientConnection;
-  readonly socket: Socket;
+  readonly socket: Http1Socket;
   readonly discardMs: number;
   readonly turn: Turn;
   readonly onWritten: (error?: Error | null) => void;
   readonly #door: Door;
   readonly #reader: Http1RequestReader;
-  readonly #onData: (chunk: Buffer) => void;
-  readonly #onEnd: () => void;
-  /** null: nobody had to wait for the client yet. */
-  #onDrain: (() => void) | null;
+  /** Somebody had to wait for the client once. */
+  #awaitsDrain: boolean;
   #current: Http1Exchange | null;
   /** Bytes that were read and may not be looked at yet. */
   #rest: Buffer | null;
@@ -63,14 +68,10 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     this.socket = socket;
     this.discardMs = door.timeouts.discardMs;
     this.turn = door.turn;
-    this.onWritten = (error) => {
-      if (!error) this.#current?.onFinish();
-    };
+    this.onWritten = writtenTo(socket);
     this.#door = door;
     this.#reader = new Http1RequestReader(this);
-    this.#onData = (chunk) => this.#take(chunk);
-    this.#onEnd = () => this.#onClientEnd();
-    this.#onDrain = null;
+    this.#awaitsDrain = false;
     this.#current = null;
     this.#rest = null;
     this.#isReading = false;
@@ -85,8 +86,11 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     this.#movedAtMs = 0;
     this.#lingering = null;
     this.#discarded = 0;
-    socket.on('end', this.#onEnd);
-    socket.on('data', this.#onData);
+    this.socket[CONNECTION] = this;
+    socket.on('close', onSocketClose);
+    socket.on('error', ignore); // 'close' follows and says enough
+    socket.on('end', onSocketEnd);
+    socket.on('data', onSocketData);
   }
 
   get date(): string {
@@ -133,9 +137,18 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   }
 
   awaitDrain(): void {
-    if (this.#onDrain !== null) return;
-    this.#onDrain = () => this.#current?.onDrain();
-    this.socket.on('drain', this.#onDrain);
+    if (this.#awaitsDrain) return;
+    this.#awaitsDrain = true;
+    this.socket.on('drain', onSocketDrain);
+  }
+
+  onDrain(): void {
+    this.#current?.onDrain();
+  }
+
+  /** The kernel has what was written last. */
+  onSent(): void {
+    this.#current?.onFinish();
   }
 
   onExchangeOver(exchange: Http1Exchange): void {
@@ -157,9 +170,9 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     const { socket } = this;
     this.#current = null;
     this.#tunnel = exchange;
-    socket.removeListener('data', this.#onData);
-    socket.removeListener('end', this.#onEnd);
-    if (this.#onDrain !== null) socket.removeListener('drain', this.#onDrain);
+    socket.removeListener('data', onSocketData);
+    socket.removeListener('end', onSocketEnd);
+    socket.removeListener('drain', onSocketDrain);
     socket.pause();
     if (this.#rest !== null) socket.unshift(this.#rest);
     this.#rest = null;
@@ -174,6 +187,9 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   }
 
   onClosed(): void {
+    // closed sockets survive most collections (their TLS handles do), and must not take all this with them
+    this.socket[CONNECTION] = null;
+    this.#door.onClosed(this);
     this.#lingering?.cancel();
     this.#rest = null;
     const current = this.#current;
@@ -214,7 +230,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     if (isIdle) this.socket.destroySoon();
   }
 
-  #take(chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     if (this.#lingering !== null) {
       this.#discarded += chunk.length;
       if (this.#discarded > MAX_DISCARD_BYTES) this.socket.destroy();
@@ -263,7 +279,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     const rest = this.#rest;
     this.#rest = null;
     this.#read(rest ?? NOTHING);
-    if (this.#hasEnded && !this.#reader.isWaiting) this.#onClientEnd();
+    if (this.#hasEnded && !this.#reader.isWaiting) this.onClientEnd();
   }
 
   /** The client's FIN came, and everything before it has been read. A paused socket can end with what is put aside. */
@@ -278,7 +294,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   }
 
   /** FIN. It is no news from a client that waits for its response. */
-  #onClientEnd(): void {
+  onClientEnd(): void {
     const reader = this.#reader;
     if (this.#rest !== null) return; // it comes after that
     if (this.#lingering !== null) this.socket.destroySoon();
@@ -322,9 +338,35 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   }
 }
 
+/** A closure that leads to the socket alone: it is kept as long. */
+function writtenTo(socket: Http1Socket): (error?: Error | null) => void {
+  return (error) => {
+    if (!error) socket[CONNECTION]?.onSent();
+  };
+}
+
+function onSocketData(this: Http1Socket, chunk: Buffer): void {
+  this[CONNECTION]?.onData(chunk);
+}
+
+function onSocketEnd(this: Http1Socket): void {
+  this[CONNECTION]?.onClientEnd();
+}
+
+function onSocketDrain(this: Http1Socket): void {
+  this[CONNECTION]?.onDrain();
+}
+
+function onSocketClose(this: Http1Socket): void {
+  this[CONNECTION]?.onClosed();
+}
+
+function ignore(): void {}
+
 function continueReading(connection: Http1Connection): void {
   connection.continueReading();
 }
 
+const CONNECTION = Symbol('connection');
 const NOTHING = Buffer.alloc(0);
 const MAX_DISCARD_BYTES = 1024 * 1024; // spec 10.22

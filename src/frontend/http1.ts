@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { Turn } from '../base/turn.ts';
-import type { ClientConnection } from './client-connection.ts';
+import type { ClientConnection, Draining } from './client-connection.ts';
 import { Http1Connection } from './http1-connection.ts';
 import type { FrontendTimeouts } from './timeouts.ts';
 
@@ -24,16 +24,15 @@ export class Http1Door {
     return this.#connections.size;
   }
 
-  /** `socket`: the TLS socket after its handshake, or a plain one. Returns how to end it after its exchange. */
-  accept(socket: Socket, facts: ClientConnection): () => void {
+  /** `socket`: the TLS socket after its handshake, or a plain one. Returns what ends it after its exchange. */
+  accept(socket: Socket, facts: ClientConnection): Draining {
     const connection = new Http1Connection(this, socket, facts);
     this.#connections.add(connection);
-    socket.on('close', () => {
-      this.#connections.delete(connection);
-      connection.onClosed();
-    });
-    socket.on('error', ignore); // 'close' follows and says enough
-    return () => connection.drain();
+    return connection;
+  }
+
+  onClosed(connection: Http1Connection): void {
+    this.#connections.delete(connection);
   }
 
   /** Idle connections close, busy ones after their exchange. */
@@ -60,5 +59,3 @@ export class Http1Door {
     for (const connection of this.#connections) connection.check(nowMs);
   }
 }
-
-function ignore(): void {}

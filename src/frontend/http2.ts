@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { startDeadline } from '../base/deadline.ts';
 import { Turn } from '../base/turn.ts';
-import type { ClientConnection } from './client-connection.ts';
+import type { ClientConnection, Draining } from './client-connection.ts';
 import type { FrontendProxy } from './contract.ts';
 import { Http2Connection, STREAM_WINDOW_BYTES } from './http2-connection.ts';
 import { RESET_BURST, RESETS_PER_SECOND } from './session-ledger.ts';
@@ -32,13 +32,13 @@ export class Http2Door {
     return this.#sessions.size;
   }
 
-  /** `socket`: the TLS socket after its handshake. Returns how to end it after its exchanges. */
-  accept(socket: Socket, facts: ClientConnection): () => void {
+  /** `socket`: the TLS socket after its handshake. Returns what ends it after its exchanges. */
+  accept(socket: Socket, facts: ClientConnection): Draining {
     socket.on('error', ignore); // the session's 'close' follows and says enough
     this.#accepting = { socket, facts };
     this.#serverFor(facts.proxy).emit('connection', socket);
     this.#accepting = null;
-    return () => this.#drainOne(facts);
+    return { drain: () => this.#drainOne(facts) };
   }
 
   drain(): void {

@@ -48,6 +48,7 @@ export class Listener {
   readonly #reviewTimer: NodeJS.Timeout;
   readonly #clock: Clock;
   readonly #whenEmpty: (() => void)[] = [];
+  readonly #closed = (connection: ClientConnection): void => this.#onClosed(connection);
   /** By the newest proxy, unless that has judged it already. */
   readonly #judge = (connection: ClientConnection): void => {
     const proxy = this.#options.current();
@@ -193,7 +194,9 @@ export class Listener {
     }
     connection.countedAs = counted;
     this.#connections.add(connection);
-    socket.on('close', () => this.#onClosed(connection));
+    connection.onClosed = this.#closed;
+    (socket as CountedSocket)[CONNECTION] = connection;
+    socket.on('close', onSocketClose);
     const acceptedAtMs = this.#clock.monotonicMs();
     if (balancers === null) this.#begin(connection, acceptedAtMs, acceptedAtMs);
     else new ProxiedStart(this.#proxiedStarts, connection, acceptedAtMs);
@@ -227,7 +230,7 @@ export class Listener {
     const isStream = connection.proxy.traffic.kind === 'stream';
     const door = isStream ? this.#streams : protocol === 'http2' ? this.#http2 : this.#http1;
     if (door === this.#http1) socket.allowHalfOpen = true; // a client that ends its side after the request still gets the response
-    connection.drain = door.accept(socket, connection);
+    connection.draining = door.accept(socket, connection);
     connection.onUnjudged = this.#judge;
     this.#judge(connection); // a reload may have come during its handshake
     if (this.#isDraining) door.drain(); // it was in its handshake when the others were told
@@ -237,7 +240,7 @@ export class Listener {
     connection.handshake?.onClosed();
     this.#connections.delete(connection);
     this.#review.closed(connection);
-    connection.serialised = null; // its TLS socket, and what that leads to, is there until V8's next full collection
+    connection.serialised = null; // an HTTP/2 session, and what that leads to, is there until V8's next full collection
     this.#admission.leave(connection.countedAs);
     this.#resumed();
     if (this.#connections.size === 0) this.#settle();
@@ -280,6 +283,20 @@ export class Listener {
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 }
+
+/** The socket carries its connection, so that one listener serves all of them without a closure each. */
+interface CountedSocket extends Socket {
+  [CONNECTION]?: ClientConnection | null;
+}
+
+function onSocketClose(this: CountedSocket): void {
+  const connection = this[CONNECTION];
+  // closed sockets survive most collections (their TLS handles do), and must not take all this with them
+  this[CONNECTION] = null;
+  connection?.onClosed?.(connection);
+}
+
+const CONNECTION = Symbol('connection');
 
 const REFUSALS: Readonly<Record<Refusal, string>> = {
   connection_limit: 'limits.connections, or what RLIMIT_NOFILE allows, is reached',

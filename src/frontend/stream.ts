@@ -4,7 +4,7 @@ import { ProxyError } from '../base/errors.ts';
 import type { ClientStream, ClientStreamHandler } from '../http/client-stream.ts';
 import type { ConnectionFacts } from '../http/exchange.ts';
 import { resetSocket } from '../tls/reset-socket.ts';
-import type { ClientConnection } from './client-connection.ts';
+import type { ClientConnection, Draining } from './client-connection.ts';
 
 /** Connections whose bytes are carried as they come. */
 export class StreamDoor {
@@ -15,8 +15,8 @@ export class StreamDoor {
     this.#clock = clock;
   }
 
-  /** `socket`: the TLS socket after its handshake, or a plain one. Returns how to end it in order, which nobody can. */
-  accept(socket: Socket, connection: ClientConnection): () => void {
+  /** `socket`: the TLS socket after its handshake, or a plain one. Returns what ends it in order, which nobody can. */
+  accept(socket: Socket, connection: ClientConnection): Draining {
     const { traffic } = connection.proxy;
     if (traffic.kind !== 'stream') throw new Error(`${connection.targetProxy} carries requests, not streams`);
     socket.allowHalfOpen = true; // one direction may end long before the other
@@ -25,7 +25,7 @@ export class StreamDoor {
     socket.on('close', () => this.#open.delete(stream));
     socket.on('error', ignore); // 'close' follows
     traffic.onStream(stream);
-    return ignore;
+    return this;
   }
 
   /** A stream has no moment at which it could be asked to leave: it runs until it ends, or closeNow() comes. */
