@@ -2,8 +2,11 @@
 
 export interface TurnTaker {
   onTurn(): void;
-  /** When all of the round have had their turn, if it was asked for by addAfter(). */
-  afterTurn?(): void;
+}
+
+/** Who has something left to do when all of the round have had their turn. */
+export interface LateTaker {
+  afterTurn(): void;
 }
 
 /**
@@ -13,7 +16,7 @@ export interface TurnTaker {
  */
 export class Turn {
   #takers: TurnTaker[] = [];
-  #after: TurnTaker[] = [];
+  #after: LateTaker[] = [];
   readonly #run = () => this.#giveTurns();
 
   /** Whoever is in it already must not be added again. */
@@ -21,8 +24,8 @@ export class Turn {
     if (this.#takers.push(taker) === 1) setImmediate(this.#run);
   }
 
-  /** From within a turn: what else is to be done for that taker, but in the same round. */
-  addAfter(taker: Required<TurnTaker>): void {
+  /** From within a turn only: in the same round, behind all turns. */
+  addAfter(taker: LateTaker): void {
     this.#after.push(taker);
   }
 
@@ -33,6 +36,6 @@ export class Turn {
     if (this.#after.length === 0) return;
     const after = this.#after;
     this.#after = [];
-    for (let i = 0; i < after.length; i++) after[i]!.afterTurn!();
+    for (let i = 0; i < after.length; i++) after[i]!.afterTurn();
   }
 }

@@ -40,7 +40,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   readonly #door: Door;
   readonly #reader: Http1RequestReader;
   /** Somebody had to wait for the client once. */
-  #awaitsDrain: boolean;
+  #listensToDrain: boolean;
   #current: Http1Exchange | null;
   /** Bytes that were read and may not be looked at yet. */
   #rest: Buffer | null;
@@ -71,7 +71,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
     this.onWritten = writtenTo(socket);
     this.#door = door;
     this.#reader = new Http1RequestReader(this);
-    this.#awaitsDrain = false;
+    this.#listensToDrain = false;
     this.#current = null;
     this.#rest = null;
     this.#isReading = false;
@@ -137,8 +137,8 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   }
 
   awaitDrain(): void {
-    if (this.#awaitsDrain) return;
-    this.#awaitsDrain = true;
+    if (this.#listensToDrain) return;
+    this.#listensToDrain = true;
     this.socket.on('drain', onSocketDrain);
   }
 
@@ -187,7 +187,7 @@ export class Http1Connection implements Http1Owner, Http1RequestSink {
   }
 
   onClosed(): void {
-    // closed sockets survive most collections (their TLS handles do), and must not take all this with them
+    // measured: closed TLS sockets survive collections of the young generation, and must not take all this with them
     this.socket[CONNECTION] = null;
     this.#door.onClosed(this);
     this.#lingering?.cancel();

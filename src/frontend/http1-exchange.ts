@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Deadline, startDeadline } from '../base/deadline.ts';
 import { ProxyError } from '../base/errors.ts';
-import type { Turn, TurnTaker } from '../base/turn.ts';
+import type { LateTaker, Turn, TurnTaker } from '../base/turn.ts';
 import type { ConnectionFacts, Exchange, ExchangeHandler, HeaderList, HttpProtocol } from '../http/exchange.ts';
 import { responseContentLength } from '../http/forwarding-headers.ts';
 import {
@@ -50,7 +50,7 @@ export interface Http1Owner {
  * kernel has room as a rule. node:tls would say so a round later, when the client may have been heard of again (docs/decisions/0012).
  * The connection is free when the kernel has the response and the request has ended too.
  */
-export class Http1Exchange implements Exchange, TurnTaker {
+export class Http1Exchange implements Exchange, TurnTaker, LateTaker {
   readonly connection: ConnectionFacts;
   readonly protocol: HttpProtocol;
   readonly method: string;

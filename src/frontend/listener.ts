@@ -48,7 +48,15 @@ export class Listener {
   readonly #reviewTimer: NodeJS.Timeout;
   readonly #clock: Clock;
   readonly #whenEmpty: (() => void)[] = [];
-  readonly #closed = (connection: ClientConnection): void => this.#onClosed(connection);
+  readonly #onClosed = (connection: ClientConnection): void => {
+    connection.handshake?.onClosed();
+    this.#connections.delete(connection);
+    this.#review.closed(connection);
+    connection.serialised = null; // of HTTP/2 and of streams, closures on the closed socket still lead here
+    this.#admission.leave(connection.countedAs);
+    this.#resumed();
+    if (this.#connections.size === 0) this.#settle();
+  };
   /** By the newest proxy, unless that has judged it already. */
   readonly #judge = (connection: ClientConnection): void => {
     const proxy = this.#options.current();
@@ -194,7 +202,7 @@ export class Listener {
     }
     connection.countedAs = counted;
     this.#connections.add(connection);
-    connection.onClosed = this.#closed;
+    connection.onClosed = this.#onClosed;
     (socket as CountedSocket)[CONNECTION] = connection;
     socket.on('close', onSocketClose);
     const acceptedAtMs = this.#clock.monotonicMs();
@@ -234,16 +242,6 @@ export class Listener {
     connection.onUnjudged = this.#judge;
     this.#judge(connection); // a reload may have come during its handshake
     if (this.#isDraining) door.drain(); // it was in its handshake when the others were told
-  }
-
-  #onClosed(connection: ClientConnection): void {
-    connection.handshake?.onClosed();
-    this.#connections.delete(connection);
-    this.#review.closed(connection);
-    connection.serialised = null; // an HTTP/2 session, and what that leads to, is there until V8's next full collection
-    this.#admission.leave(connection.countedAs);
-    this.#resumed();
-    if (this.#connections.size === 0) this.#settle();
   }
 
   #refuse(connection: ClientConnection, refusal: Refusal): void {
@@ -291,8 +289,7 @@ interface CountedSocket extends Socket {
 
 function onSocketClose(this: CountedSocket): void {
   const connection = this[CONNECTION];
-  // closed sockets survive most collections (their TLS handles do), and must not take all this with them
-  this[CONNECTION] = null;
+  this[CONNECTION] = null; // for the reason that http1-connection.ts has
   connection?.onClosed?.(connection);
 }
 
