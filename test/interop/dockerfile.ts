@@ -88,8 +88,8 @@ function apply(stage: Stage, name: string, text: string, build: BuildState): voi
       mkdirSync(join(stage.folder, text), { recursive: true });
       return;
     case 'ENV': {
-      const [key = '', value = ''] = text.split('=');
-      stage.env[key] = value;
+      const at = text.indexOf('=');
+      stage.env[text.slice(0, at)] = text.slice(at + 1);
       return;
     }
     case 'COPY':

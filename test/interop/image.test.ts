@@ -58,6 +58,13 @@ describe('the image', () => {
     expect(names.filter((name) => name.endsWith('.ts'))).toEqual([]);
   });
 
+  test('tells glibc what glibc knows: it takes other names without a word', () => {
+    const { sharedObjects } = process.report.getReport() as { sharedObjects: readonly string[] };
+    const loader = sharedObjects.find((path) => /\/ld-linux[^/]*$/.test(path)) ?? '';
+    const { stdout } = spawnSync(loader, ['--list-tunables'], { env: image.env, encoding: 'utf8' });
+    expect(stdout).toContain('glibc.malloc.tcache_count: 0x200 ');
+  });
+
   test('serves, is healthy, writes nothing into itself, and drains on its stop signal', async () => {
     expect(image.stopSignal).toBe('SIGTERM');
     expect(image.user).toBe('65532:65532');

@@ -1,6 +1,8 @@
 // Security rule 11: every entry point runs with --disable-sigusr1, so that nobody who may signal the process can open its debugger.
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -22,6 +24,16 @@ test.each(['src/cli/main.ts', 'src/process/cluster/worker-main.ts'])(
     expect(text.slice(0, at)).not.toMatch(/await |process\.env/);
   },
 );
+
+test('launcher and image tell glibc the same, unless the environment says something else', () => {
+  const file = pathToFileURL(join(ROOT, 'bin', 'pinned-node.mjs')).href;
+  const script = `import { sallyportEnvironment } from ${JSON.stringify(file)};
+    console.log(JSON.stringify([sallyportEnvironment({ A: '1' }), sallyportEnvironment({ GLIBC_TUNABLES: 'x' })]));`;
+  const output = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' });
+  const [, tunables] = /^ENV GLIBC_TUNABLES=(\S+)$/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8')) ?? [];
+  expect(tunables).toBeDefined();
+  expect(JSON.parse(output)).toEqual([{ GLIBC_TUNABLES: tunables, A: '1' }, { GLIBC_TUNABLES: 'x' }]);
+});
 
 test('package.json starts the program by way of the launcher only', () => {
   const { scripts, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 
-/** What V8 is told about memory before anything else runs (docs/decisions/0010-bodies-count-as-heap.md). */
-export function tuneHeap(): void {
+/** What V8 is told before anything else runs (docs/decisions/0010-bodies-count-as-heap.md, 0013-larger-caches.md). */
+export function tuneV8(): void {
   for (const flag of V8_FLAGS) setFlagsFromString(flag);
 }
 
@@ -18,4 +18,9 @@ export const V8_FLAGS: readonly string[] = [
    * from there each keeps alive what it holds until a full collection.
    */
   '--no-allocation-site-pretenuring',
+  /*
+   * A place in the code that has met more than four shapes of object looks every property up in a table from then on. Node's
+   * streams meet six and more here: sockets of clients and of backends, each with and without TLS, as they gain properties.
+   */
+  '--max-valid-polymorphic-map-count=8',
 ];
