@@ -221,6 +221,8 @@ test('a replacement starts with the configuration that runs, not with what the f
   await scenario.rewrite('{ "forwardingRules": [ ');
   await scenario.proxy.waitForLog((line) => line.msg?.startsWith('reload refused') === true);
   for (const pid of workerPids()) process.kill(pid, 'SIGKILL');
+  // A killed process is alive for a while, and its parent hears of its end later still: until then all looks well.
+  await until(() => scenario.proxy.log.filter(({ msg }) => msg === 'worker ended').length === 2);
   await until(async () => (await isReady()) && workerPids().length === 2);
   for (let i = 0; i < 4; i++) expect(await fetched('/')).toBe('fast');
 }, 60_000);
