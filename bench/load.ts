@@ -62,6 +62,7 @@ export function parseWrk(output: string): LoadResult {
   if (failures !== null) throw new Error(`Cannot count this measurement: wrk reports '${failures[0].trim()}'`);
   const unit = { ms: 0.001, s: 1, m: 60 }[total[3] as 'ms' | 's' | 'm'];
   const requests = Number(total[1]);
+  if (requests === 0) throw new Error('Cannot count this measurement: wrk reports no answered request');
   return { requests, perSecond: requests / (Number(total[2]) * unit) };
 }
 
@@ -77,6 +78,7 @@ export function parseH2load(output: string): LoadResult {
   if (failed !== 0 || errored !== 0 || Number(codes[1]) !== done || succeeded !== done) {
     throw new Error(`Cannot count this measurement: h2load reports '${total[0]}' and '${codes[0]}'`);
   }
+  if (done === 0) throw new Error('Cannot count this measurement: h2load reports no answered request');
   return { requests: done!, perSecond: Number(rate[1]) };
 }
 

@@ -121,7 +121,7 @@ async function measureRow(
       );
       try {
         if (round < 0) {
-          await load(row, target, options.warmUpSeconds); // JIT, connections to the backend, caches
+          await load(row, target, options.warmUpSeconds[row]); // JIT, connections to the backend, caches
           continue;
         }
         const cpuBefore = cpuSeconds(running.pid);

@@ -33,6 +33,10 @@ describe('parseWrk()', () => {
     },
   );
 
+  test('refuses a measurement without an answer', () => {
+    expect(() => parseWrk(WRK.replace('64512 requests', '0 requests'))).toThrow('no answered request');
+  });
+
   test('refuses output that it does not know', () => {
     expect(() => parseWrk('unable to connect to localhost:8443 Connection refused')).toThrow('Connection refused');
   });
@@ -47,6 +51,7 @@ describe('parseH2load()', () => {
     ['a failed request', H2LOAD.replace('0 failed', '1 failed')],
     ['an errored request', H2LOAD.replace('0 errored', '1 errored')],
     ['a 502', H2LOAD.replace('24691 2xx', '24690 2xx')],
+    ['no answer', H2LOAD.replaceAll('24691', '0')],
   ])('refuses a measurement with %s', (_what, output) => {
     expect(() => parseH2load(output)).toThrow('Cannot count this measurement');
   });
@@ -84,13 +89,14 @@ describe('parseOptions()', () => {
       proxies: ['nginx', 'sallyport'],
       rounds: 2,
       seconds: 1,
-      warmUpSeconds: 1,
+      warmUpSeconds: { small: 1, '100k': 1, 'h2-small': 1, handshake: 1 },
     });
   });
 
   test('a quick run measures for less than two minutes', () => {
     const { rows, proxies, rounds, seconds, warmUpSeconds } = parseOptions(['--quick']);
-    expect(rows.length * proxies.length * (rounds * seconds + warmUpSeconds)).toBeLessThan(90); // the rest is starting and stopping
+    const perProxy = rows.reduce((sum, row) => sum + warmUpSeconds[row] + rounds * seconds, 0);
+    expect(proxies.length * perProxy).toBeLessThan(90); // the rest is starting and stopping
   });
 
   test.each([
