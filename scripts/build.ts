@@ -14,5 +14,5 @@ if (compiled.status !== 0) {
   process.exit(1);
 }
 const main = join(dist, 'cli', 'main.js');
-writeFileSync(main, `#!/usr/bin/env -S node --disable-sigusr1\n${readFileSync(main, 'utf8')}`);
+writeFileSync(main, `#!/usr/bin/env -S node --disable-sigusr1 --v8-pool-size=1\n${readFileSync(main, 'utf8')}`);
 chmodSync(main, 0o755);

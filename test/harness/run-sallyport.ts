@@ -139,7 +139,8 @@ export function spawnSallyport(
 function start(args: readonly string[], options: Omit<RunOptions, 'config'>): ChildProcess {
   // Jest runs its tests with NODE_OPTIONS of its own at times; the process under test starts as a user would start it.
   const { NODE_OPTIONS: _dropped, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...(options.nodeArgs ?? []), '--disable-sigusr1', MAIN, ...args], {
+  const nodeArgs = ['--disable-sigusr1', '--v8-pool-size=1', ...(options.nodeArgs ?? [])]; // as bin/pinned-node.mjs
+  const child = spawn(process.execPath, [...nodeArgs, MAIN, ...args], {
     cwd: options.cwd ?? ROOT,
     env: { ...inherited, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -87,7 +87,7 @@ describe('a service of Type=notify', () => {
         await manager.hears('READY=1');
         const main = Number(/^MAINPID=(\d+)$/m.exec(manager.text())?.[1]);
         expect(readFileSync(`/proc/${main}/cmdline`, 'utf8').split('\0')).toEqual(
-          expect.arrayContaining(['--disable-sigusr1', 'run', scenario.configFile]),
+          expect.arrayContaining(['--disable-sigusr1', '--v8-pool-size=1', 'run', scenario.configFile]),
         );
         process.kill(main, 'SIGTERM');
         expect(await ended).toEqual([0, null]);

@@ -52,7 +52,7 @@ describe.each(nodesOnPath().map((node) => [version(node), node]))('the launcher 
     expect(startLine(run.stdout)).toMatchObject({
       version: `v${pinned()}`,
       args: ['exit', '3', '--flag'],
-      execArgv: ['--disable-sigusr1'],
+      execArgv: ['--disable-sigusr1', '--v8-pool-size=1'],
     });
   });
 

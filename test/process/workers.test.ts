@@ -55,6 +55,14 @@ test('secrets reach workers neither by environment nor by arguments (security ru
   }
 }, 60_000);
 
+test('workers have one helper thread of V8 each, as their primary (docs/decisions/0014)', async () => {
+  scenario = await startScenario(options());
+  for (const pid of [scenario.proxy.pid, ...workerPids()]) {
+    const threads = readdirSync(`/proc/${pid}/task`).map((id) => procText(pid, `task/${id}/comm`).trim());
+    expect(threads.filter((name) => name === 'node-V8Worker')).toHaveLength(1);
+  }
+}, 60_000);
+
 test('a session of one worker resumes at every other', async () => {
   scenario = await startScenario(options());
   const session = await sessionOf(scenario);

@@ -8,10 +8,10 @@ import { pathToFileURL } from 'node:url';
 const ROOT = join(import.meta.dirname, '..', '..');
 
 test.each([
-  ['bin/pinned-node.mjs', /runOnPinnedNode\(\['--disable-sigusr1'/],
-  ['scripts/build.ts', /#!\/usr\/bin\/env -S node --disable-sigusr1/],
-  ['Dockerfile', /^ENTRYPOINT \["node", "--disable-sigusr1", /m],
-])('%s starts the program with --disable-sigusr1 (security rule 11)', (file, expected) => {
+  ['bin/pinned-node.mjs', /^const NODE_ARGS = \['--disable-sigusr1', '--v8-pool-size=1'\];$/m],
+  ['scripts/build.ts', /#!\/usr\/bin\/env -S node --disable-sigusr1 --v8-pool-size=1\\n/],
+  ['Dockerfile', /^ENTRYPOINT \["node", "--disable-sigusr1", "--v8-pool-size=1", /m],
+])('%s starts the program with --disable-sigusr1 (security rule 11) and one helper thread', (file, expected) => {
   expect(readFileSync(join(ROOT, file), 'utf8')).toMatch(expected);
 });
 
