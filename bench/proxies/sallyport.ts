@@ -47,6 +47,7 @@ sallyport:
   admin: { address: 127.0.0.1, port: ${adminPort} }
   workers: 1
   accessLog: { destination: ${folder}/sallyport-access.log }
+  limits: { requestsPerConnection: 1000000000 } # as nginx's keepalive_requests: h2load counts what it asks after GOAWAY as failed
 `,
     );
     // as users start it: the launcher becomes the proxy (execve), its process id stays
