@@ -13,7 +13,7 @@ import { nginx } from './proxies/nginx.ts';
 import { nodeServer } from './proxies/node-server.ts';
 import type { MeasuredProxy, RunningProxy } from './proxies/proxy.ts';
 import { sallyport } from './proxies/sallyport.ts';
-import { type Cell, formatDoubts, formatTable, type Results } from './report.ts';
+import { type Cell, formatAim, formatDoubts, formatTable, type Results } from './report.ts';
 import { requireTools, toolPath, versionOf } from './tools.ts';
 import { HOST, makeWorkbench, type Workbench } from './workbench.ts';
 
@@ -112,7 +112,8 @@ async function measureRow(
     cells.set(proxy, { cpu: [], rate: [], failure: running instanceof Error ? running.message : null });
   }
   for (let round = -1; round < options.rounds; round++) {
-    for (const [proxy, cell] of cells) {
+    // There and back, so that none always comes after the same other.
+    for (const [proxy, cell] of round % 2 === 0 ? cells : [...cells].reverse()) {
       const running = proxies.get(proxy)!;
       if (cell.failure !== null || running instanceof Error) continue;
       const target = { host: HOST, port: running.port(row), rootFile: bench.rootFile };
@@ -162,8 +163,9 @@ function report(results: Results): void {
   const file = join(folder, `${results.startedAt.replaceAll(':', '-')}.json`);
   writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
   console.log(
-    `${formatTable(results)}\n\nIn parentheses: ratio to nginx; less is better. Median of ${results.rounds} rounds.`,
+    `${formatTable(results)}\n\nIn parentheses: ratio to nginx; less is better. Medians of ${results.rounds} rounds.`,
   );
+  for (const line of formatAim(results)) console.log(`  ${line}`);
   for (const [name, observes] of Object.entries(results.observes))
     console.log(`  ${name}: ${results.versions[name]}; ${observes}`);
   for (const doubt of formatDoubts(results)) console.log(`  doubtful: ${doubt}`);

@@ -20,7 +20,7 @@ CPU time of each proxy per request, interleaved; docs/benchmarks.md says what is
 
   --rows LIST      of ${ROW_NAMES.join(',')}; all by default
   --proxies LIST   of ${PROXY_NAMES.join(',')}; all by default
-  --rounds N       measurements of each proxy in each row; 5 by default
+  --rounds N       measurements of each proxy in each row; 10 by default
   --quick          2 rounds of 1 s after 1 s of warm-up, within 2 minutes in all: a first look, no result
   --help           this text`;
 
@@ -35,7 +35,7 @@ export function parseOptions(args: readonly string[]): Options {
       rounds: { type: 'string' },
     },
   });
-  const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
+  const rounds = Number(values.rounds ?? (values.quick ? 2 : 10));
   if (!Number.isSafeInteger(rounds) || rounds < 1) {
     throw new Error(`Cannot run ${values.rounds} rounds: expected a whole number from 1`);
   }
@@ -43,7 +43,7 @@ export function parseOptions(args: readonly string[]): Options {
     rows: chosen('row', values.rows, ROW_NAMES),
     proxies: chosen('proxy', values.proxies, PROXY_NAMES),
     rounds,
-    seconds: values.quick ? 1 : 3,
+    seconds: values.quick ? 1 : 2,
     warmUpSeconds: values.quick ? QUICK_WARM_UP_SECONDS : WARM_UP_SECONDS,
   };
 }

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { cpuSeconds, parseStat } from '../../bench/cpu-time.ts';
 import { parseH2load, parseWrk } from '../../bench/load.ts';
 import { PROXY_NAMES, parseOptions, ROW_NAMES, USAGE } from '../../bench/options.ts';
-import { type Cell, formatDoubts, formatTable, type Results } from '../../bench/report.ts';
-import { median, spread } from '../../bench/statistics.ts';
+import { type Cell, formatAim, formatDoubts, formatTable, type Results } from '../../bench/report.ts';
+import { median, quantile, spread } from '../../bench/statistics.ts';
 
 const WRK = `Running 3s test @ https://localhost:8443/small
   1 threads and 32 connections
@@ -83,7 +83,7 @@ describe('cpuSeconds()', () => {
 
 describe('parseOptions()', () => {
   test('measures everything unless told otherwise', () => {
-    expect(parseOptions([])).toMatchObject({ rows: ROW_NAMES, proxies: PROXY_NAMES, rounds: 5 });
+    expect(parseOptions([])).toMatchObject({ rows: ROW_NAMES, proxies: PROXY_NAMES, rounds: 10 });
     expect(parseOptions(['--quick', '--rows', 'h2-small,small', '--proxies', 'sallyport,nginx'])).toEqual({
       rows: ['small', 'h2-small'],
       proxies: ['nginx', 'sallyport'],
@@ -141,11 +141,11 @@ describe('the report', () => {
     cells,
   });
 
-  test('is a table of medians with ratios to nginx', () => {
+  test('is a table of medians with ratios to nginx, taken round by round', () => {
     const table = formatTable(
       results([
         cell({ cpuMicroseconds: [16, 20, 18] }),
-        cell({ proxy: 'sallyport', cpuMicroseconds: [45, 44.9, 46] }),
+        cell({ proxy: 'sallyport', cpuMicroseconds: [48, 44.9, 45] }), // 3, 2.245 and 2.5 of nginx
         cell({ row: 'handshake', cpuMicroseconds: [250, 270] }),
         cell({ row: 'handshake', proxy: 'sallyport', cpuMicroseconds: [], failure: 'it broke' }),
         cell({ row: 'h2-small', proxy: 'sallyport', cpuMicroseconds: [44] }),
@@ -159,16 +159,36 @@ describe('the report', () => {
     ]);
   });
 
+  test('says what sallyport costs in prototypes, where both have figures', () => {
+    const aim = formatAim(
+      results([
+        cell({ proxy: 'prototype', cpuMicroseconds: [10, 20, 40] }), // the host slows down
+        cell({ proxy: 'sallyport', cpuMicroseconds: [9, 20, 44] }),
+        cell({ row: 'h2-small', proxy: 'prototype', cpuMicroseconds: [], failure: 'it broke' }),
+        cell({ row: 'h2-small', proxy: 'sallyport' }),
+        cell({ row: 'handshake', proxy: 'prototype' }),
+        cell({ row: 'handshake', proxy: 'sallyport', cpuMicroseconds: [], failure: 'it broke' }),
+        cell({ row: '100k', proxy: 'sallyport' }),
+      ]),
+    );
+    expect(aim).toEqual([
+      'HTTP/1.1 keep-alive, small: 1.00 of the prototype (half of the rounds between 0.95 and 1.05)',
+    ]);
+  });
+
   test('names what to doubt: rounds that are far apart', () => {
     const doubts = formatDoubts(
       results([cell({ cpuMicroseconds: [10, 10.5] }), cell({ proxy: 'fastify', cpuMicroseconds: [10, 14] })]),
     );
-    expect(doubts).toEqual(['HTTP/1.1 keep-alive, small, fastify: rounds differ by 33 % (10.0 14.0)']);
+    expect(doubts).toEqual(['HTTP/1.1 keep-alive, small, fastify: half of the rounds differ by 17 % (10.0 14.0)']);
   });
 
-  test('`median()` and `spread()`', () => {
+  test('`median()`, `quantile()` and `spread()`', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
-    expect(spread([9, 10, 11])).toBeCloseTo(0.2);
+    expect(median([])).toBeNaN();
+    expect([0, 0.25, 0.75, 1].map((part) => quantile([5, 1, 2, 4, 3], part))).toEqual([1, 2, 4, 5]);
+    expect(quantile([1, 2], 0.25)).toBe(1.25);
+    expect(spread([9, 10, 11, 8, 100])).toBeCloseTo(0.2);
   });
 });
