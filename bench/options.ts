@@ -63,7 +63,8 @@ function chosen<Name extends string>(what: string, list: string | undefined, nam
 /*
  * Compiling is part of a handshake's CPU time until TurboFan has done with what runs once a connection: 50 to 80 µs each, with a last
  * burst between 15,000 and 20,000 connections (--trace-opt and schedstat, Node 26; the prototype's is 30 to 50 µs). So for as long as
- * 20,000 take at 1.5 ms. In one load: after a warm-up in many short ones http-proxy-3 had stopped answering.
+ * 20,000 take at 1.5 ms; what runs once a request has run 40,000 times after 15 s of 100 KiB (at 0.35 ms), more often after 6 s of the
+ * small ones. In one load: after a warm-up in many short ones http-proxy-3 had stopped answering.
  */
 const WARM_UP_SECONDS: Readonly<Record<RowName, number>> = { small: 6, '100k': 15, 'h2-small': 6, handshake: 30 };
 const QUICK_WARM_UP_SECONDS: Readonly<Record<RowName, number>> = { small: 1, '100k': 1, 'h2-small': 1, handshake: 1 };

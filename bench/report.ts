@@ -39,23 +39,25 @@ export function formatTable(results: Results): string {
     .join('\n');
 }
 
-/** What each row's sallyport costs in prototypes (docs/benchmarks.md: the aim is 1), and how sure that is. */
+/** What sallyport costs in prototypes, row by row (docs/benchmarks.md: the aim is 1), and how far the rounds agree on it. */
 export function formatAim(results: Results): readonly string[] {
   return unique(results.cells.map((cell) => cell.row)).flatMap((row) => {
     const ratios = ratiosTo(find(results, row, 'prototype'), find(results, row, 'sallyport'));
     if (ratios.length === 0) return [];
     const [low, middle, high] = [0.25, 0.5, 0.75].map((part) => quantile(ratios, part).toFixed(2));
-    return [`${ROW_TITLES[row]}: ${middle} of the prototype (half of the rounds between ${low} and ${high})`];
+    return [
+      `${ROW_TITLES[row]}: sallyport costs ${middle} of the prototype (half of the rounds between ${low} and ${high})`,
+    ];
   });
 }
 
-/** Cells of whose rounds half are further apart than a tenth: the machine was busy, or the rounds too short. */
+/** Cells whose rounds are further apart than a tenth: the machine was busy, or the rounds too short. */
 export function formatDoubts(results: Results): readonly string[] {
   return results.cells
     .filter((cell) => cell.cpuMicroseconds.length > 1 && spread(cell.cpuMicroseconds) > 0.1)
     .map((cell) => {
       const values = cell.cpuMicroseconds.map((value) => value.toFixed(1)).join(' ');
-      return `${ROW_TITLES[cell.row]}, ${cell.proxy}: half of the rounds differ by ${(spread(cell.cpuMicroseconds) * 100).toFixed(0)} % (${values})`;
+      return `${ROW_TITLES[cell.row]}, ${cell.proxy}: rounds differ by ${(spread(cell.cpuMicroseconds) * 100).toFixed(0)} % (${values})`;
     });
 }
 

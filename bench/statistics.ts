@@ -12,7 +12,7 @@ export function quantile(values: readonly number[], part: number): number {
   return low + ((sorted[below + 1] ?? low) - low) * (at - below);
 }
 
-/** (third quartile - first) / median: how far the middle half of the rounds is apart. */
+/** (max - min) / median: how far the rounds are apart. */
 export function spread(values: readonly number[]): number {
-  return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);
+  return (Math.max(...values) - Math.min(...values)) / median(values);
 }

@@ -172,7 +172,7 @@ describe('the report', () => {
       ]),
     );
     expect(aim).toEqual([
-      'HTTP/1.1 keep-alive, small: 1.00 of the prototype (half of the rounds between 0.95 and 1.05)',
+      'HTTP/1.1 keep-alive, small: sallyport costs 1.00 of the prototype (half of the rounds between 0.95 and 1.05)',
     ]);
   });
 
@@ -180,7 +180,7 @@ describe('the report', () => {
     const doubts = formatDoubts(
       results([cell({ cpuMicroseconds: [10, 10.5] }), cell({ proxy: 'fastify', cpuMicroseconds: [10, 14] })]),
     );
-    expect(doubts).toEqual(['HTTP/1.1 keep-alive, small, fastify: half of the rounds differ by 17 % (10.0 14.0)']);
+    expect(doubts).toEqual(['HTTP/1.1 keep-alive, small, fastify: rounds differ by 33 % (10.0 14.0)']);
   });
 
   test('`median()`, `quantile()` and `spread()`', () => {
@@ -189,6 +189,6 @@ describe('the report', () => {
     expect(median([])).toBeNaN();
     expect([0, 0.25, 0.75, 1].map((part) => quantile([5, 1, 2, 4, 3], part))).toEqual([1, 2, 4, 5]);
     expect(quantile([1, 2], 0.25)).toBe(1.25);
-    expect(spread([9, 10, 11, 8, 100])).toBeCloseTo(0.2);
+    expect(spread([9, 10, 11])).toBeCloseTo(0.2);
   });
 });
